@@ -1,0 +1,42 @@
+/* An opened model: architecture, weights, tokenizer. */
+#ifndef GRAM_MODEL_H
+#define GRAM_MODEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <gram/status.h>
+#include <gram/runtime.h>
+#include <gram/tensor.h>
+
+GRAM_BEGIN_DECLS
+
+/* Opaque. Immutable after open: any number of threads and sessions may share one. */
+struct gram_model;
+
+struct gram_model_info {
+    const char *path;         /* the directory that was opened */
+    const char *architecture; /* "llama", "mistral", "qwen2", "qwen3" */
+    const char *scheme;       /* "f32", "bf16", "w4a16-g128", ... the most common among linears */
+    int64_t n_layers, hidden, ffn, n_heads, n_kv_heads, head_dim, vocab, context;
+    uint64_t parameters;      /* weights counted once, tied ones included once */
+    uint64_t weight_bytes;    /* bytes of all tensors on disk, scales and zero points included */
+    double bits_per_weight;   /* 8 * weight_bytes / parameters */
+};
+
+/*
+ * Open a model and map its weights; nothing is copied until it is used.
+ *   path  a Hugging Face directory (config.json and *.safetensors), or org/name in the local hub cache
+ *   rt    must outlive the model
+ *   out   receives the model, NULL on failure; release it with gram_model_close()
+ * Every weight that the architecture names must be there with the predicted shape. Returns GRAM_OK,
+ * GRAM_ENOENT, GRAM_EIO, GRAM_EFORMAT, GRAM_EUNSUPPORTED, GRAM_ENOMEM.
+ */
+GRAM_API enum gram_status gram_model_open(struct gram_model **out, struct gram_runtime *rt,
+                                          const char *path, struct gram_error *err);
+GRAM_API void gram_model_close(struct gram_model **model);
+
+/* Strings in *info are borrowed from the model. */
+GRAM_API void gram_model_info(const struct gram_model *model, struct gram_model_info *info);
+
+GRAM_END_DECLS
+#endif

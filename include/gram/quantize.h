@@ -1,0 +1,80 @@
+/* Writing a smaller version of a model. */
+#ifndef GRAM_QUANTIZE_H
+#define GRAM_QUANTIZE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <gram/job.h>
+#include <gram/runtime.h>
+#include <gram/status.h>
+
+GRAM_BEGIN_DECLS
+
+/* A name and a sentence; arrays of these end with a NULL name. Static storage. */
+struct gram_choice {
+    const char *name;
+    const char *summary;
+};
+GRAM_API const struct gram_choice *gram_schemes(void); /* presets: "w4a16", "w8a8", "bf16", ... */
+GRAM_API const struct gram_choice *gram_methods(void); /* "rtn", "mse" */
+
+/* One line of a recipe: linears whose name matches get this scheme and method. */
+struct gram_recipe_rule {
+    const char *pattern; /* shell pattern on the op name, "layers.*.mlp.down"; '*' crosses dots */
+    const char *scheme;  /* "keep" leaves the tensor as it is */
+    const char *method;  /* NULL = the method of the options */
+};
+
+/*
+ * A scheme is a preset or is spelled out: w<bits>a16 or w8a8, then any of
+ *   -g<N>      one scale per N weights along the input (N >= 16, divides the input size)
+ *   -channel   one scale per output channel
+ *   -tensor    one scale for all
+ *   -asym      with zero points
+ * bits are 2, 3, 4, 5, 6 or 8. w<bits>a16 alone is symmetric with groups of 128 (w8a16: channel),
+ * w8a8 is int8 per channel with int8 activations per token, quantized as they come. "f16" and
+ * "bf16" are casts.
+ */
+struct gram_quantize_options {
+    size_t struct_size;
+    const char *scheme;  /* for every linear that no rule names; required unless recipe covers all */
+    const char *method;  /* [rtn] */
+    const struct gram_recipe_rule *rules; /* the last matching rule wins; may be NULL */
+    size_t n_rules;
+    const char *recipe;  /* path of a recipe file (JSON: {"scheme","method","rules":[{"pattern",
+                            "scheme","method"}]}); rules above come after its own; NULL = none */
+    const char *scale_dtype; /* "f32", "f16", "bf16"; NULL = the weight's own, f32 for f32 models */
+    bool quantize_lm_head;   /* [false] */
+    bool force;              /* replace an existing output [false] */
+    bool allow_nonfinite;    /* write NaN and Inf through instead of failing [false] */
+    uint64_t max_shard_bytes; /* [5 GB] */
+};
+#define GRAM_QUANTIZE_OPTIONS_INIT                                                                   \
+    {sizeof(struct gram_quantize_options), NULL, "rtn", NULL, 0, NULL, NULL, false, false, false,   \
+     5000000000u}
+
+struct gram_quantize_report {
+    uint64_t linears, kept;           /* linears quantized; linears left as they were */
+    uint64_t resumed;                 /* tensors taken over from an interrupted run */
+    uint64_t bytes_before, bytes_after;
+    double bits_per_weight;           /* over all parameters of the output */
+    double seconds;
+};
+
+/*
+ * Read the model at `in`, quantize its linears, and write a Hugging Face directory `out`:
+ * config.json with a compressed-tensors quantization_config, safetensors, the tokenizer files, and the
+ * certificate gram.json. Streams tensor by tensor. `out` appears complete or not at all; a run that was
+ * killed is resumed by the same call, from "<out>.partial". report and job may be NULL.
+ * Returns GRAM_OK, GRAM_EINVAL (scheme, method or recipe; out is in), GRAM_EEXIST (out exists and not force,
+ * or another job writes it), GRAM_ENONFINITE, GRAM_ENOSPC, GRAM_EIO, GRAM_ECANCELED (resumable), and what
+ * opening a model returns.
+ */
+GRAM_API enum gram_status gram_quantize(struct gram_runtime *rt, const char *in, const char *out,
+                                        const struct gram_quantize_options *options,
+                                        struct gram_quantize_report *report,
+                                        const struct gram_job *job, struct gram_error *err);
+
+GRAM_END_DECLS
+#endif

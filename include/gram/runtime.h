@@ -1,0 +1,37 @@
+/* Threads and kernels: what a model is run with. */
+#ifndef GRAM_RUNTIME_H
+#define GRAM_RUNTIME_H
+
+#include <stddef.h>
+#include <gram/status.h>
+
+GRAM_BEGIN_DECLS
+
+/* Opaque. One serves any number of models and sessions; calls from several threads are serialized
+ * where they need its pool. */
+struct gram_runtime;
+
+struct gram_runtime_options {
+    size_t struct_size;
+    int threads;     /* 1..256; 0 = as many as the process may run on [0] */
+    const char *cpu; /* highest kernel level to use: "ref", "avx2", "avx512", "avx512vnni", "neon",
+                        "dotprod"; NULL = GRAM_CPU from the environment, else the best there is */
+};
+#define GRAM_RUNTIME_OPTIONS_INIT {sizeof(struct gram_runtime_options), 0, NULL}
+
+/* Start the pool and choose the kernels. options may be NULL. Returns GRAM_OK, GRAM_EINVAL (a level
+ * that is unknown or that this processor lacks), GRAM_ENOMEM. *out is NULL on failure. */
+GRAM_API enum gram_status gram_runtime_open(struct gram_runtime **out,
+                                            const struct gram_runtime_options *options,
+                                            struct gram_error *err);
+
+/* Stop the threads; accepts NULL and a pointer to NULL, sets *runtime to NULL. Models and sessions
+ * made with it must be closed before. */
+GRAM_API void gram_runtime_close(struct gram_runtime **runtime);
+
+GRAM_API int gram_runtime_threads(const struct gram_runtime *runtime);
+/* Name of the kernel level in use; static storage. */
+GRAM_API const char *gram_runtime_cpu(const struct gram_runtime *runtime);
+
+GRAM_END_DECLS
+#endif

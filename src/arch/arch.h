@@ -1,0 +1,100 @@
+/*
+ * Architectures as data: which config keys, which weights, which traits; and one short builder that
+ * turns them into a graph. A new architecture of a known family is a new table.
+ */
+#ifndef GRAM_ARCH_ARCH_H
+#define GRAM_ARCH_ARCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/arena.h"
+#include "base/json.h"
+
+enum gram_rope_scaling {
+    GRAM_ROPE_NONE,
+    GRAM_ROPE_LINEAR,
+    GRAM_ROPE_DYNAMIC,
+    GRAM_ROPE_YARN,
+    GRAM_ROPE_LLAMA3,
+};
+
+/* Rotary position embedding, as config.json states it. */
+struct gram_rope_params {
+    enum gram_rope_scaling scaling;
+    double theta, factor;
+    double original_context;           /* yarn, llama3, dynamic */
+    double low_freq, high_freq;        /* llama3 */
+    double beta_fast, beta_slow;       /* yarn */
+    double attention_factor;           /* yarn; 0 = derived */
+    double mscale, mscale_all_dim;     /* yarn; 0 = absent */
+    bool truncate;                     /* yarn: round the correction range [true] */
+};
+
+/* The numbers of one model. Ranges are checked: every product of two of them fits int64_t. */
+struct gram_hparams {
+    int64_t vocab, hidden, ffn, layers, heads, kv_heads, head_dim, context;
+    double norm_eps;
+    bool tied, attention_bias, output_bias, mlp_bias;
+    int64_t window;            /* sliding attention window; 0 = none */
+    int64_t full_layers;       /* of the first layers, how many attend without the window */
+    const uint8_t *layer_windowed; /* [layers], or NULL: all from full_layers on */
+    struct gram_rope_params rope;
+};
+
+/* What a weight is for; the builder asks by role and layer. */
+enum gram_role {
+    GRAM_W_EMBED,
+    GRAM_W_ATTN_NORM,
+    GRAM_W_Q, GRAM_W_K, GRAM_W_V, GRAM_W_O,
+    GRAM_W_Q_BIAS, GRAM_W_K_BIAS, GRAM_W_V_BIAS, GRAM_W_O_BIAS,
+    GRAM_W_Q_NORM, GRAM_W_K_NORM,
+    GRAM_W_FFN_NORM,
+    GRAM_W_GATE, GRAM_W_UP, GRAM_W_DOWN,
+    GRAM_W_GATE_BIAS, GRAM_W_UP_BIAS, GRAM_W_DOWN_BIAS,
+    GRAM_W_NORM,
+    GRAM_W_LM_HEAD,
+    GRAM_N_ROLE
+};
+
+enum gram_weight_kind {
+    GRAM_KIND_LINEAR,    /* quantized unless a recipe keeps it */
+    GRAM_KIND_LM_HEAD,   /* kept unless asked */
+    GRAM_KIND_EMBEDDING, /* kept */
+    GRAM_KIND_VECTOR,    /* norms and biases: kept */
+};
+
+/* One weight that a model of this architecture must have. */
+struct gram_weight_slot {
+    enum gram_role role;
+    enum gram_weight_kind kind;
+    int layer;           /* -1 outside the blocks */
+    const char *op;      /* "layers.3.attn.q", the join key of recipes, statistics, traces; of a vector: its
+                            own name, "layers.3.attn.q.bias" */
+    const char *module;  /* checkpoint name without ".weight" / ".bias": "model.layers.3.self_attn.q_proj" */
+    const char *tensor;  /* checkpoint name of the plain tensor: module + ".weight" or ".bias" */
+    const char *alias;   /* another name that the same tensor may have (tied embeddings); NULL */
+    int64_t rows, cols;  /* cols is 1 for vectors */
+};
+
+struct gram_arch;
+
+/* An architecture with one model's numbers filled in. Memory in the arena given to describe. */
+struct gram_model_desc {
+    const struct gram_arch *arch;
+    struct gram_hparams hp;
+    const struct gram_weight_slot *slots; /* embedding, blocks in order, norm, lm_head (absent if tied) */
+    size_t n_slots;
+};
+
+/* Name as shown to users: "llama". */
+const char *gram_arch_name(const struct gram_arch *arch);
+
+/*
+ * Read a parsed config.json. where names it in errors. Checks every number that the architecture
+ * uses. Returns GRAM_OK, GRAM_EFORMAT, GRAM_EUNSUPPORTED (architecture, activation, rope type), GRAM_ENOMEM.
+ */
+enum gram_status gram_arch_describe(struct gram_model_desc *desc, const json_t *config,
+                                    const char *where, struct gram_arena *arena,
+                                    struct gram_error *err);
+
+#endif

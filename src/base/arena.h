@@ -1,0 +1,21 @@
+/* Memory that is freed all at once. */
+#ifndef GRAM_BASE_ARENA_H
+#define GRAM_BASE_ARENA_H
+
+#include <stddef.h>
+
+struct gram_arena_block;
+/* Zero bytes are a valid empty arena. One thread at a time. */
+struct gram_arena {
+    struct gram_arena_block *last;
+};
+
+/* Zeroed memory, aligned to 64 bytes, that lives until the arena is reset; NULL if memory ran out.
+ * count * size is checked. A size of zero gives a valid pointer. */
+void *gram_arena_take(struct gram_arena *arena, size_t count, size_t size);
+/* A copy of the string (or of its first len bytes, terminated). */
+char *gram_arena_str(struct gram_arena *arena, const char *s);
+char *gram_arena_strn(struct gram_arena *arena, const char *s, size_t len);
+void gram_arena_reset(struct gram_arena *arena);
+
+#endif

@@ -1,0 +1,13 @@
+/* The runtime's inside: its pool and the flags its kernels were chosen by. */
+#ifndef GRAM_BASE_RUNTIME_H
+#define GRAM_BASE_RUNTIME_H
+
+#include <gram/runtime.h>
+#include "base/pool.h"
+
+struct gram_runtime {
+    struct gram_pool *pool;
+    unsigned cpu_flags;
+};
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * The kernels behind one table of function pointers. ref/ is the specification: plain loops that define
+ * the result; x86/ and arm/ override entries for the levels that the processor has. Integer kernels equal
+ * ref bit for bit; float kernels differ by at most c * n * FLT_EPSILON * sum |a_i b_i| (kcheck states c).
+ * Kernels start no threads and allocate nothing. Letters: T tokens (rows of x), N outputs, K inputs.
+ */
+#ifndef GRAM_KERNELS_KERNELS_H
+#define GRAM_KERNELS_KERNELS_H
+
+#include <stdint.h>
+#include "tensor/weight.h"
+
+/* Columns of a weight row that are decoded at a time; callers cut K into pieces of this. A multiple of 128. */
+enum { GRAM_K_BLOCK = 1024 };
+
+/*
+ * Columns [k0, k0 + n) of row `row` as f32, exactly (code - zero) * scale rounded once: dst[n].
+ * One pointer per storage form; see gram_decoder().
+ */
+typedef void gram_decode_fn(float *dst, const struct gram_weight *w, int64_t row, int64_t k0,
+                            int64_t n);
+
+enum gram_storage {
+    GRAM_STORE_F32,
+    GRAM_STORE_F16,
+    GRAM_STORE_BF16,
+    GRAM_STORE_S8, /* is_signed */
+    GRAM_STORE_U2,
+    GRAM_STORE_U3,
+    GRAM_STORE_U4,
+    GRAM_STORE_U5,
+    GRAM_STORE_U6,
+    GRAM_STORE_U8,
+    GRAM_N_STORAGE
+};
+
+struct gram_kernels {
+    unsigned cpu_flags;
+
+    gram_decode_fn *decode[GRAM_N_STORAGE];
+
+    /*
+     * y[t][n] += sum_k x[t][k] * w[n][k], for t < T (any), n < N (any), k < K. Row strides in elements.
+     */
+    void (*gemm_f32)(float *y, int64_t y_stride, const float *x, int64_t x_stride, const float *w,
+                     int64_t w_stride, int64_t T, int64_t N, int64_t K);
+
+    /*
+     * Symmetric int8 quantization of one row: scale = max|x| / 127.5, q = round half to even of
+     * x / scale, clamped to -128..127 (compressed-tensors' dynamic per-token rule). An all-zero row has
+     * scale 0 and codes 0. Returns the scale. q[n], x[n].
+     */
+    float (*quantize_i8)(int8_t *q, const float *x, int64_t n);
+
+    /* sum_k a[k] * b[k] in int32, exact for n <= 2^16: one activation row against N weight rows.
+     * out[n] for n < N; w row n at w + n * w_stride. */
+    void (*dot_i8)(int32_t *out, const int8_t *x, const int8_t *w, int64_t w_stride, int64_t N,
+                   int64_t K);
+
+    /* y[i] = x[i] / sqrt(mean(x^2) + eps) * weight[i]; mean in double (Zhang, Sennrich 2019). n > 0 */
+    void (*rmsnorm)(float *y, const float *x, const float *weight, int64_t n, float eps);
+
+    /* In place: subtract the maximum, exponentiate, divide by the sum; entries of -Inf become 0. n > 0 */
+    void (*softmax)(float *x, int64_t n);
+
+    /* y[i] = silu(gate[i]) * up[i], silu(z) = z / (1 + exp(-z)) (Shazeer 2020) */
+    void (*swiglu)(float *y, const float *gate, const float *up, int64_t n);
+
+    /* y[i] = a[i] + b[i] */
+    void (*add)(float *y, const float *a, const float *b, int64_t n);
+
+    /*
+     * Rotate head vectors in place: for i < half, (x[i], x[i + half]) by the angle whose cosine and sine
+     * are cs[i] and sn[i] (Su et al. 2021, head-half layout of transformers).
+     */
+    void (*rope)(float *x, const float *cs, const float *sn, int64_t half);
+
+    /* sum a[i] * b[i]; y[i] += s * x[i] */
+    float (*dot_f32)(const float *a, const float *b, int64_t n);
+    void (*axpy)(float *y, float s, const float *x, int64_t n);
+};
+
+/* Fill the table for a processor with these flags (enum gram_cpu_flag); unknown flags are ignored. */
+void gram_kernels_init(struct gram_kernels *kernels, unsigned cpu_flags);
+
+/* Which storage form a weight has. */
+enum gram_storage gram_weight_storage(const struct gram_weight *w);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * The weight of a linear as the kernels see it: a matrix [rows, cols] (out, in), dense or as codes on
+ * an integer grid. Everything quantized plugs in here; kernels, containers and methods meet at this struct.
+ *
+ * Codes are a little-endian bit stream per row, element 0 in the lowest bits of the first byte, each row
+ * padded to a whole number of 32-bit words (the layout of compressed-tensors' pack-quantized).
+ * The stored code is unsigned; W[r][k] = (code - 2^(bits-1) - zero[r][g]) * scale[r][g], g = k / group.
+ * With is_signed the codes are plain int8 (bits is 8, a row is cols bytes) and nothing is subtracted
+ * but the zero point.
+ */
+#ifndef GRAM_TENSOR_WEIGHT_H
+#define GRAM_TENSOR_WEIGHT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <gram/tensor.h>
+
+struct gram_weight {
+    int64_t rows, cols;
+    const void *data;    /* dense elements (aligned to their size), or codes (aligned to 4) */
+    int64_t row_bytes;   /* from one row to the next */
+
+    enum gram_dtype dtype; /* dense: f32, f16 or bf16 */
+
+    int bits;             /* 0: dense. 2, 3, 4, 5, 6, 8: codes */
+    bool is_signed;
+    int64_t group;        /* columns that share a scale; cols for channel and tensor */
+    const void *scales;   /* [rows or 1, cols / group rounded up], of scale_dtype */
+    enum gram_dtype scale_dtype;  /* f32, f16 or bf16 */
+    int64_t scale_stride; /* scales from one row to the next; 0: one for the whole tensor */
+    const int8_t *zeros;  /* NULL when symmetric; signed, laid out as the scales */
+    int act_bits;         /* 0: activations stay f32. 8: int8 per token, symmetric, found as they come */
+};
+
+/* Bytes of one row of `cols` codes, padded to words. */
+static inline int64_t gram_code_row_bytes(int64_t cols, int bits)
+{
+    return (cols * bits + 31) / 32 * 4;
+}
+
+static inline int64_t gram_weight_groups(const struct gram_weight *w)
+{
+    return (w->cols + w->group - 1) / w->group;
+}
+
+/* Bytes that the weight takes: elements, or codes with scales and zero points. */
+int64_t gram_weight_bytes(const struct gram_weight *w);
+
+/* Code k of a row of codes, unsigned as stored. */
+unsigned gram_code_get(const void *row, int64_t k, int bits);
+/* n codes (each below 2^bits) to the bit stream; dst is gram_code_row_bytes(n, bits), padding becomes zero. */
+void gram_codes_pack(void *dst, const uint8_t *codes, int64_t n, int bits);
+/* n codes from position `first` of the bit stream. */
+void gram_codes_unpack(uint8_t *codes, const void *row, int64_t first, int64_t n, int bits);
+
+/* Scale of row r, group g, as f32. */
+float gram_weight_scale(const struct gram_weight *w, int64_t r, int64_t g);
+
+#endif
