@@ -1,0 +1,31 @@
+/* Activations as int8, and their exact products with int8 weights. */
+#include <math.h>
+
+#include "kernels/variants.h"
+
+/* A NaN is no maximum and becomes -128: every level agrees even there. */
+float gram_quantize_i8__ref(int8_t *q, const float *x, int64_t n)
+{
+    float top = 0.0f;
+    for (int64_t i = 0; i < n; i++)
+        top = fabsf(x[i]) > top ? fabsf(x[i]) : top;
+    const float scale = top / 127.5f;
+
+    for (int64_t i = 0; i < n; i++) {
+        const float code = scale > 0.0f ? rintf(x[i] / scale) : 0.0f;
+        const float floored = code > -128.0f ? code : -128.0f;
+        q[i] = (int8_t)(floored < 127.0f ? floored : 127.0f);
+    }
+    return scale;
+}
+
+void gram_dot_i8__ref(int32_t *out, const int8_t *x, const int8_t *w, int64_t w_stride, int64_t N,
+                      int64_t K)
+{
+    for (int64_t n = 0; n < N; n++) {
+        int32_t sum = 0;
+        for (int64_t k = 0; k < K; k++)
+            sum += x[k] * w[n * w_stride + k];
+        out[n] = sum;
+    }
+}
