@@ -93,7 +93,7 @@ const void *gram_file_view(const struct gram_file *file, uint64_t off, uint64_t 
     static const uint8_t nothing[1];
     if (!gram_range_inside(file->size, off, len))
         return NULL;
-    return len == 0 || !file->bytes ? nothing : file->bytes + off;
+    return file->bytes ? file->bytes + off : nothing;
 }
 
 /* Advice covers whole pages: the pages that the range touches are enough, neighbours are read again. */
