@@ -34,7 +34,7 @@ def opening(t, role="A"):
           "[Once|Long ago|Not long ago|Some years ago], on a {day} in {season}, {effect}. {sky}.")
     t.say("{who} the {who.trade} was {who.doing} {who.home.at}.",
           "{who}, {who.a} of {who.years}, had just finished {who.other_doing}.",
-          "{who} the {who.trade}, who {who.habit}, stood {who.home.at} and {who.home.sight}.",
+          "{who} the {who.trade}, who {who.habit}, stood {who.home.at}, where {who.home.sight}.",
           "In the village of Elderwick lived {who.a} [named|called] {who}, who {who.saying}.",
           "{who} lived {who.home.at}, where {who.home.sight}. Everyone knew that the {who.trade} {who.habit}.",
           "{who} was {who.years} years old and {who.saying}.")
@@ -92,8 +92,8 @@ def ask(t, who, question, whom, answer):
     t.set(asker=t.names[who], asked=t.names[whom])
     t.line(f'"{question}" asked {{asker}}.', f'{{asker}} asked: "{question}"',
            f'"{question}" {{asker}} [wanted to know|asked softly|asked].')
-    t.line(f'"{answer}" [said|answered|replied] {{asked}}.', f'{{asked}} [thought for a moment|nodded|smiled|did not hesitate]. "{answer}"'.replace("|did not hesitate", ""),
-           f'"{answer}" said the {{asked.trade}}.')
+    t.line(f'"{answer}," [said|answered|replied] {{asked}}.', f'"{answer}," said the {{asked.trade}}.',
+           f'{{asked}} [thought for a moment|nodded|smiled|sighed|looked up]. "{answer}."')
 
 
 def times(t, after, name="later"):
@@ -119,9 +119,8 @@ def lost(t):
     t.say("But {X} was not {wrong.at} either.", "{A.he} looked everywhere {wrong.at}, but there was no {X.noun}.")
     walk(t, "A", wrong, b.home)
     ask(t, "B", "Where did you rest this morning?", "A", "{spot.at}, where {spot.sight}")
-    t.names["X_last"] = x
     t.line('"Then your {X.noun} is still {spot.at}," said {B}.', '"Then let us look {spot.at}," said {B}, "for things stay where we leave them."')
-    t.say("Together they went {spot.at[0]}" if False else "Together they went to {spot}.")
+    t.say("Together they went to {spot}.", "So they walked to {spot}, side by side.")
     t.say("And [indeed|truly|sure enough], there lay {X}, [wet with dew|safe and sound|between two stones|under a leaf].",
           "There it was: {X.a}, [a little dusty|wet but whole|guarded by a snail].")
     if t.dice.chance(0.5):
@@ -141,7 +140,7 @@ def borrowed(t):
     kept = t.dice.chance(0.6)
     c = t.cast("C", lambda p: p.trait in ("wise", "kind", "honest", "clever", "patient"))
     opening(t)
-    t.say("[That day|In the morning] {A} needed {X.noun_a}." if False else "That day {A} needed [help|something that {A.he} did not have]: {X.a}.")
+    t.say("That day {A} needed something that {A.he} did not have: {X.a}.", "[For a certain task|For the next day's work] {A} had no {X.noun}.")
     walk(t, "A", a.home, b.home)
     ask(t, "A", "May I borrow your {X.noun}?", "B", "Yes, but bring it back in {span} days, on {later}")
     t.line('"I promise," said {A}. "On {later} you will have it again."', '"On {later}, without fail," said {A}.')
@@ -162,7 +161,7 @@ def borrowed(t):
         t.say("Then {C} came to {A} and shook {C.his} head.", "On the way home {B} met {C}, who went straight to {A}.")
         ask(t, "C", "What did you promise {B}?", "A", "To bring back {X} on {later}")
         t.say("{A} turned red as a beet and ran to {B.home} with {X}.", "{A} was ashamed, took {X} and ran all the way to {B.home}.")
-        t.line('"Forgive me," said {A}. "I am late, and I brought you {A.product_a} as well."' if False else '"Forgive me," said {A}. "I am late, and I am sorry."')
+        t.line('"Forgive me," said {A}. "I am late, and I am sorry."', '"I forgot that it was {later}," said {A}. "It will not happen again."')
         t.say("{B} took {X}, was silent for a while and then forgave {A.him}.")
     moral(t)
 
@@ -199,7 +198,7 @@ def market(t):
     if t.dice.chance(0.5):
         t.say("At that moment a [goat|dog|gust of wind] knocked over the [stall|table|bench], but nothing was broken.",
               "A goose snapped at the {many}, but {A} was faster.")
-    t.say("In the evening {A} counted: {left} [had|were]".replace("[had|were]", "left" if False else "had not been sold") + ", and in the purse there were {coins}.",
+    t.say("In the evening {A} counted: {left} had not been sold, and in the purse there were {coins}.",
           "When the bells rang, {A} had {coins} in the purse and {left} in the basket.")
     ending = t.dice.between(0, 2)
     if ending == 0 and left > 1:
@@ -218,7 +217,7 @@ def market(t):
 @plot
 def letter(t):
     """A letter to a relative is written, carried, read and answered."""
-    a = t.use("A", t.dice.pick([p for p in PEOPLE.values() if p.kin and p.name != "Cecily"]))
+    a = t.use("A", t.dice.pick([p for p in PEOPLE.values() if any(k[1].name != "Cecily" for k in p.kin) and p.name != "Cecily"]))
     word, b = t.dice.pick([k for k in a.kin if k[1].name != "Cecily"])
     t.use("B", b)
     carrier = t.use("C", PEOPLE["Cecily"])
@@ -301,8 +300,7 @@ def birthday(t):
     for guest, thing in order:
         t.set(G=guest, T=thing)
         ask(t, "A", t.dice.pick(["Who gave me {T}?", "Whose present is {T}?"]), guest_role(t, guest), t.dice.pick(["I did", "It is mine, or rather yours now"]))
-    t.say("That night {A} [lay awake|could not sleep] and thought: a {X.noun} from {B}, a {Y.noun} from {C} and a {Z.noun} from {D}. What a way to become {next}!"
-          .replace("a {X.noun}", "the {X.noun}").replace("a {Y.noun}", "the {Y.noun}").replace("a {Z.noun}", "the {Z.noun}"),
+    t.say("That night {A} [lay awake|could not sleep] and thought: the {X.noun} from {B}, the {Y.noun} from {C} and the {Z.noun} from {D}. What a way to become {next}!",
           "In bed {A} counted once more: {X} from {B}, {Y} from {C}, {Z} from {D}. \"I shall never be {A.years} again,\" {A.he} murmured and fell asleep.")
 
 
@@ -317,10 +315,11 @@ def riddles(t):
     a, b = t.cast("A"), t.cast("B", lambda p: p.trait in ("wise", "clever", "sly", "proud", "boastful", "curious", "silent"))
     x = t.thing("X")
     chosen = t.dice.sample(lex.RIDDLES, 3)
+    times(t, t.dice.between(2, 5))
     opening(t)
     walk(t, "A", a.home, b.home) if a.home is not b.home else gossip(t)
     t.say("{B}, {B.a}, was sitting {B.home.at} with {X.a} on {B.his} knees.", "There sat {B} the {B.trade}, polishing {X.a}.")
-    t.line('"If you guess my riddles, {X} is yours," said {B}. "If not, you must work for me until {later}."'.replace("{later}", t.dayname(t.dice.between(2, 5))),
+    t.line('"If you guess my riddles, {X} is yours," said {B}. "If not, you must work for me until {later}."',
            '"Three riddles for one {X.noun}," said {B}. "Will you try?"')
     solved = 0
     for i, (riddle, answer) in enumerate(chosen):
@@ -375,11 +374,11 @@ def trades(t):
     a, b, c, d = (t.cast(r) for r in "ABCD")
     w, x, y, z = (t.thing(r) for r in "WXYZ")
     opening(t)
-    t.say("{A} wanted nothing so much as {X}" .replace("{X}", "{X.a}") + ", and {A} had only {W.a}.", "All {A} owned was {W.a}, but {A.his} heart longed for {X.a}.")
-    t.say("{X.a} belonged to {B} the {B.trade}.".replace("{X.a}", "Such a {X.noun}"))
+    t.say("{A} wanted nothing so much as {X.a}, and {A.he} had only {W.a}.", "All {A} owned was {W.a}, but {A.his} heart longed for {X.a}.")
+    t.say("Just such a thing belonged to {B} the {B.trade}.", "{B} the {B.trade} had one.")
     walk(t, "A", a.home, b.home) if a.home is not b.home else weather_turn(t)
     ask(t, "A", "Will you give me {X}?", "B", "Only for {Y.a}")
-    t.say("{Y.a} was to be had from {C}.".replace("{Y.a}", "A {Y.noun} like that") if y.noun[0] not in "aeiou" else "{C} had just such a thing.")
+    t.say("One like that could be had from {C}.", "{C} the {C.trade} was said to have one.")
     walk(t, "A", b.home, c.home) if b.home is not c.home else gossip(t)
     ask(t, "A", "Will you part with {Y}?", "C", "If you bring me {Z.a}, gladly")
     t.say("[Tired but hopeful|Without losing heart|With a sigh], {A} went on to {D}, who owned {Z.a}.")
@@ -388,36 +387,32 @@ def trades(t):
     t.say("So {D} got {W} and {A} got {Z}.", "{D} took {W} and handed {A} {Z}.")
     t.say("Back {A} went to {C}, gave {C.him} {Z} and received {Y}.", "{C} kept {C.his} word: {Z} for {Y}.")
     t.say("And at last, {B.home.at}, {Y} was exchanged for {X}.", "Then {A} laid {Y} before {B}, and {B} gave up {X}.")
-    t.set(role=t.dice.pick([d, c, b]))
     t.say("In the evening {D} had {W}, {C} had {Z}, {B} had {Y} and {A} had {X}, and [nobody had paid a penny|all four were happy|all were content].",
-          "Who had {W} now? {D}. Who had {Z}? {C}. And {Y}? {B}. But {X} hung {A.home.at}, and {A} looked at it until {A.he} fell asleep."
-          .replace("hung {A.home.at}", "was {A.home.at}"))
+          "Who had {W} now? {D}. Who had {Z}? {C}. And {Y}? {B}. But {X} was {A.home.at}, and {A} looked at it until {A.he} fell asleep.")
 
 
 @plot
 def lessons(t):
     """An apprenticeship: two failures, a reason, and success."""
     a = t.cast("A", lambda p: p.age < 30)
-    b = t.cast("B", lambda p: p.age > 30 and p.trade not in ("storyteller",))
-    reason, cure = t.dice.pick([
-        ("hurried too much", "Count to twenty before each step"), ("did not listen", "Listen first and work afterwards"),
-        ("used too little water", "Add one more cup of water"), ("held the tool too tightly", "Hold it like a small bird"),
-        ("was thinking of supper", "Eat first, then work"), ("had not slept", "Go to bed before the owls get up"),
-        ("was afraid of making a mistake", "Make your mistakes cheerfully")])
+    b = t.cast("B", lambda p: p.age > 30 and p.trade not in ("storyteller", "teacher"))
+    reason, present, cure = t.dice.pick([
+        ("hurried too much", "hurry too much", "Count to twenty before each step"), ("did not listen", "do not listen", "Listen first and work afterwards"),
+        ("used too little water", "use too little water", "Add one more cup of water"), ("held the tool too tightly", "hold the tool too tightly", "Hold it like a small bird"),
+        ("was thinking of supper", "are thinking of supper", "Eat first, then work"), ("had not slept", "have not slept", "Go to bed before the owls get up"),
+        ("was afraid of making a mistake", "are afraid of making a mistake", "Make your mistakes cheerfully")])
     days = [number(n) for n in t.dice.sample(range(2, 12), 1)]
-    t.set(reason=reason, cure=cure, spell=days[0], fault1=t.dice.pick(["crooked", "too small", "much too heavy", "full of holes"]),
+    t.set(reason=reason, present=present, cure=cure, spell=days[0], fault1=t.dice.pick(["crooked", "too small", "much too heavy", "full of holes"]),
           fault2=t.dice.pick(["worse than before", "cracked down the middle", "black on one side", "fit only for the stove"]))
     opening(t)
     t.say("{A} wished to learn the craft of {B} the {B.trade}.", "{A} wanted to [know|learn] how one makes {B.products}.")
     walk(t, "A", a.home, b.home) if a.home is not b.home else gossip(t)
     ask(t, "A", "Will you teach me?", "B", "Stay for {spell} days, and we shall see")
-    t.say("On the first day {A} spent the morning {B.doing} and the afternoon {B.other_doing}.".replace("his spectacles", "the spectacles"),
+    t.say("On the first day {A} spent the morning {B.doing} and the afternoon {B.other_doing}.",
           "{A} learned to use the {B.tool}, and {A.his} hands grew [sore|black|rough].")
     t.say("The first try was {fault1}, and {B} shook {B.his} head.", "What {A} made first was {fault1}.")
     t.say("The second was {fault2}.", "The next one was {fault2}, and {A} nearly [cried|gave up].")
-    ask(t, "A", "What am I doing wrong?", "B", "You {reason2}".replace("{reason2}", {"did not listen": "do not listen", "hurried too much": "hurry too much",
-        "used too little water": "use too little water", "held the tool too tightly": "hold the tool too tightly", "was thinking of supper": "are thinking of supper",
-        "had not slept": "have not slept", "was afraid of making a mistake": "are afraid of making a mistake"}[reason]) + ". {cure}")
+    ask(t, "A", "What am I doing wrong?", "B", "You {present}. {cure}")
     t.say("{A} remembered these words, and the third attempt [succeeded|was good|was as smooth as an egg].", "{A} did as the {B.trade} said. And look, the third time everything went well.")
     t.say("After {spell} days {B} [shook {A.his} hand|gave {A.him} an apron|praised {A.him} before the whole village].",
           "When the {spell} days were over, {B} let {A.him} keep what {A.he} had made.")
@@ -474,7 +469,7 @@ def mending(t):
     n = t.dice.between(2, 9)
     days = t.dice.between(1, 5)
     times(t, days)
-    t.set(fee=f"{number(n)} {a.products}", n=number(n), how=t.dice.pick(["fell from the table", "slipped out of {A.his} hands", "was trodden on by a cow", "rolled down the stairs"]).replace("{A.his}", a.his))
+    t.set(fee=f"{number(n)} {a.products}", n=number(n), how=t.dice.pick(["fell from the table", "slipped to the floor", "was trodden on by a cow", "rolled down the stairs"]))
     opening(t)
     t.say("{A} was looking after {X.a} that belonged to {C} the {C.trade}.", "In the house there was {X.a}. It was not {A.hers}: {C} had left it there.")
     t.say("Then {X} {how} and broke.", "One careless step, and {X} {how}. It was broken.")
@@ -631,16 +626,16 @@ def journey(t):
     t.set(far=far, food=f"{number(n)} {many}", eaten=number(eaten), left=f"{number(left)} {one if left == 1 else many}", many=many, why=t.dice.pick(
         ["to see the sunrise", "to look for the treasure of the old king", "to pick cranberries", "to visit a grave", "to hear the famous echo", "to find a healing herb", "to draw a map"]))
     opening(t)
-    t.say("{A} and {B} the {B.trade} wanted to go to {far} {why}.", "\"Come with me to {far},\" said {A} to {B}, \"{why}.\"".replace("\"{why}.\"", "\"I want {why}.\""))
+    t.say("{A} and {B} the {B.trade} wanted to go to {far} {why}.", "\"Come with me to {far},\" said {A} to {B}. \"I want {why}.\"")
     t.say("{A} carried {X}, and {B} carried {food}.", "They took {food} along, and {A} hung {X} over {A.his} shoulder.")
     walk(t, "A", a.home, stop)
     t.say("{stop.at} they rested and ate {eaten} of the {many}.", "They grew hungry {stop.at} and ate {eaten} of the {many}.")
     ask(t, "A", "How many {many} are left?", "B", "{left}, if you have not hidden any")
     weather_turn(t)
     walk(t, "A", stop, far)
-    t.say("They reached {far} [in the evening|at dusk|by moonlight] and [lit a fire|lay down in the heather|told ghost stories].", "When they arrived, the sun was [setting|low|gone], and the {X.noun} was all they had against the night." .replace("the {X.noun}", "{X}"))
+    t.say("They reached {far} [in the evening|at dusk|by moonlight] and [lit a fire|lay down in the heather|told ghost stories].", "When they arrived, the sun was [setting|low|gone], and {X} was all they had against the night.")
     t.say("[In the night|Towards morning] {B} woke up, for something [rustled|howled|sighed] in the dark. It was only [the wind|an owl|{A}, snoring].")
-    t.say("In the morning they ate the last {many2} and turned back.".replace("{many2}", "of the {many}") , "At sunrise they [shared|finished] the {left}.")
+    t.say("In the morning they ate the last of the {many} and turned back.", "At sunrise they [shared|finished] the {left}.")
     t.say("They went home the same way, first to {stop} and then to {A.home}.", "The way back led from {far} to {stop} and from {stop} to {A.home}.")
     ask(t, "B", "Did you find what you were looking for?", "A", "I went {why}, and I found a friend")
 
@@ -715,14 +710,15 @@ def guests(t):
     opening(t)
     t.say("There was a knock, and a stranger in {X.a} came in, carrying {Y.a}.", "Late in the evening somebody knocked. It was a stranger who wore {X.a} and held {Y.a}.")
     t.line('"Sit down and eat," said {A} and brought {dish} and {drink}.', '"You must be frozen," said {A}. "Here is {drink}."')
-    ask(t, "A", "Where do you come from?", "B", "From {town}. I am looking for someone").__class__
+    ask(t, "A", "Where do you come from?", "B", "From {town}. I am looking for someone")
     t.say("More the guest would not say. {A} looked at {X} and at {Y} and wondered.", "The guest hung up {X} to dry but would not let go of {Y}.")
     weather_turn(t)
     t.say("Then {A} saw that the stranger {B.habit}, and there was only one who did that.", "\"I know someone who {B.saying},\" said {A} slowly.")
-    t.line('"You are {B}!" cried {A}. "{kin} has been waiting for you."'.replace("{kin}", "{kin}" if kin is not a else "I have been waiting for you, and so has everyone. {B}"[:0] or "The whole village"))
+    t.line('"You are {B}!" cried {A}. "I have waited so long for you."' if kin is a else
+           '"You are {B}!" cried {A}. "{kin} has been waiting for you."')
     t.say("It was {B} the {B.trade}, back from {town} after [seven years|a whole winter|a long voyage].")
     t.say("They sent for {kin}, {B.his} {word}, who came running [without shoes|with flour on both hands|in the middle of the night]." if kin is not a else "{A} laughed and wept at once, for {B} was no stranger to {A.him}.")
-    t.say("In {Y.nounpos}".replace("{Y.nounpos}", "the luggage") + " there was a present from {town} for everyone.", "\"I kept {Y} safe for you,\" said {B}, \"all the way from {town}.\"")
+    t.say("In the luggage there was a present from {town} for everyone.", "\"I kept {Y} safe for you,\" said {B}, \"all the way from {town}.\"")
     t.say("And {X} hung by the stove until morning.", "They talked until {X} was dry and the cocks crowed.")
 
 

@@ -9,7 +9,7 @@ import re
 import lexicon as lex
 
 CHOICE = re.compile(r"\[([^\[\]]*)\]")
-SENTENCE_START = re.compile(r'(^|\n|[.!?:] (?=")|[.!?] |(?:^|[\s(])")([a-z])')
+SENTENCE_START = re.compile(r'(^|\n|[.!?:] (?=")|[.!?] |(?:^|\n|(?<!,) )")([a-z])')
 VOWEL_SOUND = re.compile(r"^(?:[aeio]|u(?!n[it])|hon(?:est|our))", re.I)
 
 
@@ -163,6 +163,11 @@ def route(start, end):
     return [entry[2] for entry in sorted(passed, key=lambda e: e[:2])][:3]
 
 
+def mentioned(sentence):
+    """The people a sentence names."""
+    return {word for word in re.findall(r"\w+", sentence) if word in PEOPLE}
+
+
 class Tale:
     """One story in the making: its cast, its day and weather, what has been said so far."""
 
@@ -189,7 +194,22 @@ class Tale:
 
     def say(self, *variants):
         """Adds one of the variants to the current paragraph."""
-        self.paragraphs[-1].append(self.expand(self.dice.pick(variants)))
+        sentence = self.expand(self.dice.pick(variants))
+        if self.paragraphs[-1] and self.dice.chance(0.6):
+            sentence = self.with_pronoun(sentence)
+        self.paragraphs[-1].append(sentence)
+
+    def with_pronoun(self, sentence):
+        """'She' for the name a sentence begins with, where the sentence before was about her and nobody else."""
+        before = self.paragraphs[-1][-1]
+        name = re.match(r"(\w+) [a-z]", sentence)
+        person = PEOPLE.get(name.group(1)) if name else None
+        rest = sentence[len(name.group(1)):] if name else ""
+        if not person or '"' in before or rest.startswith((" the ", " and ")):
+            return sentence
+        if mentioned(before) != {person.name}:
+            return sentence
+        return person.he.capitalize() + rest
 
     def turn(self):
         """Begins a new paragraph."""
