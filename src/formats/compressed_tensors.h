@@ -1,0 +1,63 @@
+/*
+ * The compressed-tensors container (vLLM, LLM Compressor): quantization_config of config.json and
+ * the tensors of each quantized linear. Integer weights are read and written: the formats
+ * pack-quantized (a bit stream of codes in I32 words), int-quantized and naive-quantized (I8 codes).
+ * Format: https://github.com/vllm-project/compressed-tensors, quantization/quant_args.py (QuantArgs),
+ * compressors/pack_quantized, compressors/naive_quantized.
+ */
+#ifndef GRAM_FORMATS_COMPRESSED_TENSORS_H
+#define GRAM_FORMATS_COMPRESSED_TENSORS_H
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "formats/store.h"
+#include "tensor/scheme.h"
+#include "tensor/weight.h"
+
+/* One config group: how the linears that its targets name are quantized. */
+struct gram_compressed_group {
+    int bits; /* of a code: 2..6, 8 */
+    bool symmetric;
+    enum gram_granularity granularity;
+    int64_t group; /* weights per scale along the input; granularity is group */
+    int act_bits;  /* 0 or 8 (int8 per token, dynamic) */
+};
+
+/* A module name that a group targets, or a pattern for names. */
+struct gram_compressed_target {
+    const char *name;
+    void *pattern; /* compiled "re:" target; NULL for a name */
+    const struct gram_compressed_group *group;
+    size_t order; /* in the file */
+};
+
+/* A parsed quantization_config. */
+struct gram_compressed {
+    struct gram_compressed_target *names; /* sorted, both */
+    struct gram_compressed_target *patterns;
+    size_t n_names, n_patterns;
+    const struct gram_compressed_group *linears; /* what the class Linear stands for; may be NULL */
+    bool sparse_packing; /* written before 0.17: 32 / bits codes per word, the other bits unused */
+    const char *where;
+};
+
+/* The two calls of struct gram_container; *state is a struct gram_compressed. config is the object
+ * quantization_config. */
+enum gram_status gram_compressed_open(const json_t *config, const char *where,
+                                      struct gram_arena *arena, void **state,
+                                      struct gram_error *err);
+enum gram_status gram_compressed_bind(const void *state, const struct gram_store *store,
+                                      const char *module, int64_t rows, int64_t cols,
+                                      struct gram_arena *arena, struct gram_weight *w, bool *found,
+                                      struct gram_error *err);
+
+/*
+ * The group that holds `module`, by the most specific target: its name, then the first pattern in
+ * alphabetical order, then the class Linear (as match_targets() of compressed-tensors). NULL if there is
+ * none. GRAM_EFORMAT when a pattern cannot be evaluated.
+ */
+enum gram_status gram_compressed_find(const struct gram_compressed *ct, const char *module,
+                                      const struct gram_compressed_group **group,
+                                      struct gram_error *err);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * Schemes: which grid, which weights share a scale, what happens to activations; and their names.
+ * The grammar is in gram/quantize.h.
+ */
+#ifndef GRAM_TENSOR_SCHEME_H
+#define GRAM_TENSOR_SCHEME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <gram/quantize.h>
+#include <gram/tensor.h>
+#include "base/error.h"
+#include "tensor/weight.h"
+
+enum { GRAM_SCHEME_NAME = 32, GRAM_MIN_GROUP = 16 };
+
+enum gram_granularity {
+    GRAM_PER_TENSOR,
+    GRAM_PER_CHANNEL,
+    GRAM_PER_GROUP,
+};
+
+enum gram_scheme_kind {
+    GRAM_SCHEME_KEEP,  /* the tensor as it is */
+    GRAM_SCHEME_CAST,  /* another float type */
+    GRAM_SCHEME_CODES, /* integer codes */
+};
+
+struct gram_scheme {
+    enum gram_scheme_kind kind;
+    enum gram_dtype dtype; /* of a cast: f16 or bf16 */
+    int bits;              /* 2, 3, 4, 5, 6, 8 */
+    bool asymmetric;
+    enum gram_granularity granularity;
+    int64_t group;         /* columns per scale; 0 unless granularity is group */
+    int act_bits;          /* 0, or 8: int8 per token, dynamic */
+};
+
+/* Parse a preset or a spelled-out scheme, "keep" included. GRAM_EINVAL names what is wrong and the
+ * nearest preset. */
+enum gram_status gram_scheme_parse(struct gram_scheme *out, const char *text, struct gram_error *err);
+
+/* The canonical name: "w4a16-g128", "w8a16-channel-asym", "w8a8", "bf16", "keep". */
+void gram_scheme_name(char out[GRAM_SCHEME_NAME], const struct gram_scheme *scheme);
+/* The same for a weight as it was read: "f32", "bf16", "w4a16-g128". */
+void gram_weight_scheme(char out[GRAM_SCHEME_NAME], const struct gram_weight *w);
+
+/* Columns that share a scale in a matrix of `cols` columns: the group, or all. */
+int64_t gram_scheme_span(const struct gram_scheme *scheme, int64_t cols);
+
+/*
+ * Bytes of a linear [rows, cols] under the scheme: codes padded to words, scales, packed zero points (without
+ * what the container adds); of a tensor of dtype `from` if it is kept.
+ */
+uint64_t gram_scheme_bytes(const struct gram_scheme *scheme, int64_t rows, int64_t cols,
+                           enum gram_dtype from, enum gram_dtype scale_dtype);
+
+#endif
