@@ -9,35 +9,18 @@
 #include <stdint.h>
 #include "base/arena.h"
 #include "base/json.h"
-
-enum gram_rope_scaling {
-    GRAM_ROPE_NONE,
-    GRAM_ROPE_LINEAR,
-    GRAM_ROPE_DYNAMIC,
-    GRAM_ROPE_YARN,
-    GRAM_ROPE_LLAMA3,
-};
-
-/* Rotary position embedding, as config.json states it. */
-struct gram_rope_params {
-    enum gram_rope_scaling scaling;
-    double theta, factor;
-    double original_context;           /* yarn, llama3, dynamic */
-    double low_freq, high_freq;        /* llama3 */
-    double beta_fast, beta_slow;       /* yarn */
-    double attention_factor;           /* yarn; 0 = derived */
-    double mscale, mscale_all_dim;     /* yarn; 0 = absent */
-    bool truncate;                     /* yarn: round the correction range [true] */
-};
+#include "graph/graph.h"
+#include "graph/rope.h"
 
 /* The numbers of one model. Ranges are checked: every product of two of them fits int64_t. */
 struct gram_hparams {
     int64_t vocab, hidden, ffn, layers, heads, kv_heads, head_dim, context;
     double norm_eps;
-    bool tied, attention_bias, output_bias, mlp_bias;
+    bool tied;                 /* lm_head is the embedding */
+    bool qkv_bias, output_bias, mlp_bias;
+    bool qk_norm;              /* queries and keys are normalized per head */
     int64_t window;            /* sliding attention window; 0 = none */
-    int64_t full_layers;       /* of the first layers, how many attend without the window */
-    const uint8_t *layer_windowed; /* [layers], or NULL: all from full_layers on */
+    const bool *windowed;      /* [layers]: does the layer use the window? */
     struct gram_rope_params rope;
 };
 
@@ -96,5 +79,10 @@ const char *gram_arch_name(const struct gram_arch *arch);
 enum gram_status gram_arch_describe(struct gram_model_desc *desc, const json_t *config,
                                     const char *where, struct gram_arena *arena,
                                     struct gram_error *err);
+
+/* Record the model as a graph; parameters are indices into desc->slots. Release with
+ * gram_graph_reset(), also after a failure. Returns GRAM_OK or GRAM_ENOMEM. */
+enum gram_status gram_arch_build(const struct gram_model_desc *desc, struct gram_graph *graph,
+                                 struct gram_error *err);
 
 #endif

@@ -1,0 +1,141 @@
+/*
+ * The decoder-only language model that LLaMA, Mistral, Qwen2 and Qwen3 share: config keys, weights, and the
+ * graph. They differ by traits and by which weights are there.
+ */
+#include <stdio.h>
+
+#include "arch/arch_table.h"
+
+#define AT(field) offsetof(struct gram_hparams, field)
+
+const struct gram_config_key gram_decoder_lm_keys[] = {
+    /* key                      type           field            required  low   high      fallback */
+    {"vocab_size",              GRAM_KEY_INT,  AT(vocab),       true,     1,    1 << 21,  0},
+    {"hidden_size",             GRAM_KEY_INT,  AT(hidden),      true,     1,    1 << 20,  0},
+    {"intermediate_size",       GRAM_KEY_INT,  AT(ffn),         true,     1,    1 << 24,  0},
+    {"num_hidden_layers",       GRAM_KEY_INT,  AT(layers),      true,     1,    10000,    0},
+    {"num_attention_heads",     GRAM_KEY_INT,  AT(heads),       true,     1,    1 << 16,  0},
+    {"num_key_value_heads",     GRAM_KEY_INT,  AT(kv_heads),    false,    1,    1 << 16,  0},
+    {"head_dim",                GRAM_KEY_INT,  AT(head_dim),    false,    2,    1 << 14,  0},
+    {"max_position_embeddings", GRAM_KEY_INT,  AT(context),     false,    1,    1 << 27,  2048},
+    {"rms_norm_eps",            GRAM_KEY_REAL, AT(norm_eps),    false,    0,    1,        1e-6},
+    {"tie_word_embeddings",     GRAM_KEY_BOOL, AT(tied),        false,    0,    1,        0},
+    {NULL,                      GRAM_KEY_INT,  0,               false,    0,    0,        0},
+};
+
+#define L "layers.%d."
+#define M "model.layers.%d."
+const struct gram_weight_spec gram_decoder_lm_weights[GRAM_DECODER_LM_WEIGHTS] = {
+    /* role             kind                 op               module                        rows             cols             presence */
+    {GRAM_W_EMBED,      GRAM_KIND_EMBEDDING, "embed",         "model.embed_tokens",         GRAM_DIM_VOCAB,  GRAM_DIM_HIDDEN, GRAM_ALWAYS},
+    {GRAM_W_ATTN_NORM,  GRAM_KIND_VECTOR,    L "attn_norm",   M "input_layernorm",          GRAM_DIM_HIDDEN, GRAM_DIM_ONE,    GRAM_ALWAYS},
+    {GRAM_W_Q,          GRAM_KIND_LINEAR,    L "attn.q",      M "self_attn.q_proj",         GRAM_DIM_Q,      GRAM_DIM_HIDDEN, GRAM_ALWAYS},
+    {GRAM_W_Q_BIAS,     GRAM_KIND_VECTOR,    L "attn.q.bias", M "self_attn.q_proj",         GRAM_DIM_Q,      GRAM_DIM_ONE,    GRAM_IF_QKV_BIAS},
+    {GRAM_W_K,          GRAM_KIND_LINEAR,    L "attn.k",      M "self_attn.k_proj",         GRAM_DIM_KV,     GRAM_DIM_HIDDEN, GRAM_ALWAYS},
+    {GRAM_W_K_BIAS,     GRAM_KIND_VECTOR,    L "attn.k.bias", M "self_attn.k_proj",         GRAM_DIM_KV,     GRAM_DIM_ONE,    GRAM_IF_QKV_BIAS},
+    {GRAM_W_V,          GRAM_KIND_LINEAR,    L "attn.v",      M "self_attn.v_proj",         GRAM_DIM_KV,     GRAM_DIM_HIDDEN, GRAM_ALWAYS},
+    {GRAM_W_V_BIAS,     GRAM_KIND_VECTOR,    L "attn.v.bias", M "self_attn.v_proj",         GRAM_DIM_KV,     GRAM_DIM_ONE,    GRAM_IF_QKV_BIAS},
+    {GRAM_W_Q_NORM,     GRAM_KIND_VECTOR,    L "attn.q_norm", M "self_attn.q_norm",         GRAM_DIM_HEAD,   GRAM_DIM_ONE,    GRAM_IF_QK_NORM},
+    {GRAM_W_K_NORM,     GRAM_KIND_VECTOR,    L "attn.k_norm", M "self_attn.k_norm",         GRAM_DIM_HEAD,   GRAM_DIM_ONE,    GRAM_IF_QK_NORM},
+    {GRAM_W_O,          GRAM_KIND_LINEAR,    L "attn.o",      M "self_attn.o_proj",         GRAM_DIM_HIDDEN, GRAM_DIM_Q,      GRAM_ALWAYS},
+    {GRAM_W_O_BIAS,     GRAM_KIND_VECTOR,    L "attn.o.bias", M "self_attn.o_proj",         GRAM_DIM_HIDDEN, GRAM_DIM_ONE,    GRAM_IF_OUTPUT_BIAS},
+    {GRAM_W_FFN_NORM,   GRAM_KIND_VECTOR,    L "mlp_norm",    M "post_attention_layernorm", GRAM_DIM_HIDDEN, GRAM_DIM_ONE,    GRAM_ALWAYS},
+    {GRAM_W_GATE,       GRAM_KIND_LINEAR,    L "mlp.gate",    M "mlp.gate_proj",            GRAM_DIM_FFN,    GRAM_DIM_HIDDEN, GRAM_ALWAYS},
+    {GRAM_W_GATE_BIAS,  GRAM_KIND_VECTOR,    L "mlp.gate.bias", M "mlp.gate_proj",          GRAM_DIM_FFN,    GRAM_DIM_ONE,    GRAM_IF_MLP_BIAS},
+    {GRAM_W_UP,         GRAM_KIND_LINEAR,    L "mlp.up",      M "mlp.up_proj",              GRAM_DIM_FFN,    GRAM_DIM_HIDDEN, GRAM_ALWAYS},
+    {GRAM_W_UP_BIAS,    GRAM_KIND_VECTOR,    L "mlp.up.bias", M "mlp.up_proj",              GRAM_DIM_FFN,    GRAM_DIM_ONE,    GRAM_IF_MLP_BIAS},
+    {GRAM_W_DOWN,       GRAM_KIND_LINEAR,    L "mlp.down",    M "mlp.down_proj",            GRAM_DIM_HIDDEN, GRAM_DIM_FFN,    GRAM_ALWAYS},
+    {GRAM_W_DOWN_BIAS,  GRAM_KIND_VECTOR,    L "mlp.down.bias", M "mlp.down_proj",          GRAM_DIM_HIDDEN, GRAM_DIM_ONE,    GRAM_IF_MLP_BIAS},
+    {GRAM_W_NORM,       GRAM_KIND_VECTOR,    "norm",          "model.norm",                 GRAM_DIM_HIDDEN, GRAM_DIM_ONE,    GRAM_ALWAYS},
+    {GRAM_W_LM_HEAD,    GRAM_KIND_LM_HEAD,   "lm_head",       "lm_head",                    GRAM_DIM_VOCAB,  GRAM_DIM_HIDDEN, GRAM_IF_UNTIED},
+};
+#undef L
+#undef M
+
+/* A block under construction. */
+struct block {
+    const struct gram_model_desc *desc;
+    struct gram_graph *g;
+    int layer;
+    char name[64];
+};
+
+static const char *named(struct block *b, const char *op)
+{
+    snprintf(b->name, sizeof b->name, "layers.%d.%s", b->layer, op);
+    return b->name;
+}
+
+static int linear(struct block *b, const char *op, int x, enum gram_role weight,
+                  enum gram_role bias)
+{
+    const int w = gram_slot_find(b->desc, weight, b->layer);
+    return gram_build_linear(b->g, named(b, op), x, w, gram_slot_find(b->desc, bias, b->layer),
+                             b->desc->slots[w].rows);
+}
+
+static int norm(struct block *b, const char *op, int x, enum gram_role weight, int64_t width)
+{
+    return gram_build_rmsnorm(b->g, named(b, op), x, gram_slot_find(b->desc, weight, b->layer),
+                              width, b->desc->hp.norm_eps);
+}
+
+static int attention(struct block *b, int x)
+{
+    const struct gram_hparams *hp = &b->desc->hp;
+    int q = linear(b, "attn.q", x, GRAM_W_Q, GRAM_W_Q_BIAS);
+    int k = linear(b, "attn.k", x, GRAM_W_K, GRAM_W_K_BIAS);
+    const int v = linear(b, "attn.v", x, GRAM_W_V, GRAM_W_V_BIAS);
+
+    if (hp->qk_norm) {
+        q = norm(b, "attn.q_norm", q, GRAM_W_Q_NORM, hp->head_dim);
+        k = norm(b, "attn.k_norm", k, GRAM_W_K_NORM, hp->head_dim);
+    }
+    q = gram_build_rope(b->g, named(b, "attn.q_rope"), q, hp->head_dim);
+    k = gram_build_rope(b->g, named(b, "attn.k_rope"), k, hp->head_dim);
+    const int y = gram_build_attend(b->g, named(b, "attn.attend"), q, k, v, hp->heads, hp->kv_heads,
+                                    hp->head_dim, hp->windowed[b->layer] ? hp->window : 0);
+    return linear(b, "attn.o", y, GRAM_W_O, GRAM_W_O_BIAS);
+}
+
+static int gated_mlp(struct block *b, int x)
+{
+    const int gate = linear(b, "mlp.gate", x, GRAM_W_GATE, GRAM_W_GATE_BIAS);
+    const int up = linear(b, "mlp.up", x, GRAM_W_UP, GRAM_W_UP_BIAS);
+    const int act = gram_build_swiglu(b->g, named(b, "mlp.act"), gate, up);
+    return linear(b, "mlp.down", act, GRAM_W_DOWN, GRAM_W_DOWN_BIAS);
+}
+
+static int decoder_block(struct block *b, int x)
+{
+    const int64_t hidden = b->desc->hp.hidden;
+    int y = norm(b, "attn_norm", x, GRAM_W_ATTN_NORM, hidden);
+    y = attention(b, y);
+    x = gram_build_add(b->g, named(b, "attn_out"), x, y);
+    y = norm(b, "mlp_norm", x, GRAM_W_FFN_NORM, hidden);
+    y = gated_mlp(b, y);
+    return gram_build_add(b->g, named(b, "out"), x, y);
+}
+
+enum gram_status gram_decoder_lm_build(const struct gram_model_desc *desc, struct gram_graph *graph,
+                                       struct gram_error *err)
+{
+    const struct gram_hparams *hp = &desc->hp;
+    const int embed = gram_slot_find(desc, GRAM_W_EMBED, -1);
+    struct block b = {.desc = desc, .g = graph};
+
+    gram_graph_init(graph);
+    graph->rope = hp->rope;
+    int x = gram_build_embed(graph, "embed", embed, hp->hidden);
+    for (b.layer = 0; b.layer < hp->layers && !graph->failed; b.layer++) {
+        gram_graph_begin_block(graph, b.layer);
+        x = decoder_block(&b, x);
+        gram_graph_end_block(graph, x);
+    }
+    x = gram_build_last(graph, "last", x);
+    x = gram_build_rmsnorm(graph, "norm", x, gram_slot_find(desc, GRAM_W_NORM, -1), hp->hidden,
+                           hp->norm_eps);
+    const int head = hp->tied ? embed : gram_slot_find(desc, GRAM_W_LM_HEAD, -1);
+    graph->result = gram_build_linear(graph, "lm_head", x, head, GRAM_NONE, hp->vocab);
+    return graph->failed ? gram_fail_memory(err, "the graph") : GRAM_OK;
+}

@@ -1,0 +1,21 @@
+/* The model's inside: a checkpoint, its graph, and what stands behind each of the graph's parameters. */
+#ifndef GRAM_ENGINE_MODEL_H
+#define GRAM_ENGINE_MODEL_H
+
+#include <gram/model.h>
+#include "base/runtime.h"
+#include "engine/checkpoint.h"
+#include "graph/exec.h"
+#include "tensor/scheme.h"
+
+struct gram_model {
+    struct gram_runtime *rt;
+    struct gram_kernels kernels;
+    struct gram_checkpoint ck;
+    struct gram_graph graph;
+    struct gram_binding *bindings; /* one per slot of ck.desc */
+    struct gram_arena arena;       /* bindings and what they own */
+    char scheme[GRAM_SCHEME_NAME];
+};
+
+#endif

@@ -1,0 +1,149 @@
+/* Recording ops. Each builder fills a node; the op's own shape rule says what comes out. */
+#include "graph/graph.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "graph/op.h"
+
+void gram_graph_init(struct gram_graph *graph)
+{
+    *graph = (struct gram_graph){.layer = -1, .result = GRAM_NONE};
+}
+
+void gram_graph_reset(struct gram_graph *graph)
+{
+    free(graph->nodes);
+    free(graph->values);
+    free(graph->blocks);
+    gram_arena_reset(&graph->arena);
+    gram_graph_init(graph);
+}
+
+/* Room for one more element in one of the graph's lists; NULL, and failed set, if memory ran out. */
+static void *append(struct gram_graph *g, void **list, int *n, int *cap, size_t size)
+{
+    if (g->failed)
+        return NULL;
+    if (*n == *cap) {
+        const int wanted = *cap ? *cap * 2 : 64;
+        void *grown = realloc(*list, (size_t)wanted * size);
+        if (!grown) {
+            g->failed = true;
+            return NULL;
+        }
+        *list = grown;
+        *cap = wanted;
+    }
+    char *at = (char *)*list + (size_t)*n * size;
+    (*n)++;
+    return memset(at, 0, size);
+}
+
+static int record(struct gram_graph *g, const char *name, struct gram_node node)
+{
+    void *nodes = g->nodes, *values = g->values;
+    struct gram_node *slot = append(g, &nodes, &g->n_nodes, &g->cap_nodes, sizeof *slot);
+    g->nodes = nodes;
+    struct gram_value *value = append(g, &values, &g->n_values, &g->cap_values, sizeof *value);
+    g->values = values;
+    const char *copy = gram_arena_str(&g->arena, name);
+    if (!slot || !value || !copy) {
+        g->failed = true;
+        return 0;
+    }
+    *slot = node;
+    slot->name = copy;
+    slot->layer = g->layer;
+    slot->output = g->n_values - 1;
+    value->producer = g->n_nodes - 1;
+    value->is_last = node.inputs[0] != GRAM_NONE && g->values[node.inputs[0]].is_last;
+    node.op->shape(g, slot, value);
+    return slot->output;
+}
+
+#define INPUTS(...) .inputs = {__VA_ARGS__}
+#define PARAMS(a, b) .params = {(a), (b)}
+
+int gram_build_embed(struct gram_graph *g, const char *name, int table, int64_t cols)
+{
+    return record(g, name,
+                  (struct gram_node){.op = gram_op_find("embed"),
+                                     INPUTS(GRAM_NONE, GRAM_NONE, GRAM_NONE),
+                                     PARAMS(table, GRAM_NONE), .at.linear = {cols}});
+}
+
+int gram_build_linear(struct gram_graph *g, const char *name, int x, int weight, int bias,
+                      int64_t out)
+{
+    return record(g, name,
+                  (struct gram_node){.op = gram_op_find("linear"), INPUTS(x, GRAM_NONE, GRAM_NONE),
+                                     PARAMS(weight, bias), .at.linear = {out}});
+}
+
+int gram_build_rmsnorm(struct gram_graph *g, const char *name, int x, int weight, int64_t width,
+                       double eps)
+{
+    return record(g, name,
+                  (struct gram_node){.op = gram_op_find("rmsnorm"), INPUTS(x, GRAM_NONE, GRAM_NONE),
+                                     PARAMS(weight, GRAM_NONE), .at.norm = {width, (float)eps}});
+}
+
+int gram_build_rope(struct gram_graph *g, const char *name, int x, int64_t head_dim)
+{
+    g->rope_half = head_dim / 2;
+    return record(g, name,
+                  (struct gram_node){.op = gram_op_find("rope"), INPUTS(x, GRAM_NONE, GRAM_NONE),
+                                     PARAMS(GRAM_NONE, GRAM_NONE), .at.rope = {head_dim}});
+}
+
+int gram_build_attend(struct gram_graph *g, const char *name, int q, int k, int v, int64_t heads,
+                      int64_t kv_heads, int64_t head_dim, int64_t window)
+{
+    return record(g, name,
+                  (struct gram_node){.op = gram_op_find("attend"), INPUTS(q, k, v),
+                                     PARAMS(GRAM_NONE, GRAM_NONE),
+                                     .at.attend = {heads, kv_heads, head_dim, window,
+                                                   g->kv_layers++}});
+}
+
+int gram_build_swiglu(struct gram_graph *g, const char *name, int gate, int up)
+{
+    return record(g, name,
+                  (struct gram_node){.op = gram_op_find("swiglu"), INPUTS(gate, up, GRAM_NONE),
+                                     PARAMS(GRAM_NONE, GRAM_NONE)});
+}
+
+int gram_build_add(struct gram_graph *g, const char *name, int a, int b)
+{
+    return record(g, name,
+                  (struct gram_node){.op = gram_op_find("add"), INPUTS(a, b, GRAM_NONE),
+                                     PARAMS(GRAM_NONE, GRAM_NONE)});
+}
+
+int gram_build_last(struct gram_graph *g, const char *name, int x)
+{
+    return record(g, name,
+                  (struct gram_node){.op = gram_op_find("last"), INPUTS(x, GRAM_NONE, GRAM_NONE),
+                                     PARAMS(GRAM_NONE, GRAM_NONE)});
+}
+
+void gram_graph_begin_block(struct gram_graph *g, int layer)
+{
+    void *blocks = g->blocks;
+    struct gram_block *block = append(g, &blocks, &g->n_blocks, &g->cap_blocks, sizeof *block);
+    g->blocks = blocks;
+    g->layer = layer;
+    if (block)
+        *block = (struct gram_block){.layer = layer, .first = g->n_nodes};
+}
+
+void gram_graph_end_block(struct gram_graph *g, int output)
+{
+    g->layer = -1;
+    if (g->failed)
+        return;
+    g->blocks[g->n_blocks - 1].end = g->n_nodes;
+    g->blocks[g->n_blocks - 1].output = output;
+}

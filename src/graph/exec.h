@@ -1,0 +1,94 @@
+/*
+ * Running a graph: activations, KV cache and scratch, all allocated once, and the walk over the nodes.
+ */
+#ifndef GRAM_GRAPH_EXEC_H
+#define GRAM_GRAPH_EXEC_H
+
+#include "base/error.h"
+#include "base/pool.h"
+#include "graph/graph.h"
+#include "kernels/kernels.h"
+
+/* What stands behind a parameter: a matrix for linears and embeddings, or a vector of f32. This is where
+ * an adapter, a fake quantizer or an observer of a linear plugs in. */
+struct gram_binding {
+    struct gram_weight weight;
+    const float *vector;
+};
+
+/*
+ * Keys and values of all layers, f32. Keys [kv_head][position][head_dim]; values transposed,
+ * [kv_head][head_dim][position], so that both products of attention run along contiguous memory.
+ */
+struct gram_kv_cache {
+    int64_t capacity; /* positions */
+    struct gram_kv_layer {
+        float *keys, *values;
+    } *layers;
+};
+
+struct gram_exec {
+    const struct gram_graph *graph;
+    const struct gram_binding *bindings;
+    const struct gram_kernels *kernels;
+    struct gram_pool *pool;
+
+    float **values;             /* [n_values], each [max_rows, cols] */
+    struct gram_kv_cache kv;
+    int64_t max_rows;
+    float *rope_cos, *rope_sin; /* [max_rows, rope_half] of this call */
+    float *inv_freq;            /* [rope_half] */
+    void *shared;               /* scratch of all workers */
+    char *scratch;              /* [threads][scratch_bytes] */
+    int64_t scratch_bytes;
+    struct gram_arena arena;    /* owns all of the above */
+
+    /* The call at hand. */
+    const int32_t *tokens;
+    int64_t rows;     /* tokens */
+    int64_t n_last;   /* rows of values that are is_last */
+    int64_t position; /* of the first token */
+};
+
+struct gram_exec_limits {
+    int64_t rows;    /* most tokens of one call */
+    int64_t context; /* most positions in the cache */
+};
+
+/* Receives every node's output as it is computed; return false to stop the walk. */
+typedef bool gram_exec_hook(void *user, const struct gram_node *node, const float *values,
+                            int64_t rows, int64_t cols);
+
+/* One call: append tokens at `position` and compute. */
+struct gram_exec_call {
+    const int32_t *tokens;
+    int64_t rows;        /* 1..limits.rows */
+    int64_t position;    /* position + rows <= limits.context */
+    int64_t length;      /* tokens that the sequence comes to with this prompt (for dynamic rope) */
+    float *result;       /* [n_last, cols of the result], or NULL when n_last is 0 */
+    int64_t n_last;      /* 0..rows */
+    gram_exec_hook *hook; /* may be NULL */
+    void *user;
+};
+
+/* graph, bindings, kernels and pool must outlive exec. */
+enum gram_status gram_exec_open(struct gram_exec *exec, const struct gram_graph *graph,
+                                const struct gram_binding *bindings,
+                                const struct gram_kernels *kernels, struct gram_pool *pool,
+                                struct gram_exec_limits limits, struct gram_error *err);
+void gram_exec_close(struct gram_exec *exec);
+/* False when the hook stopped it. */
+bool gram_exec_run(struct gram_exec *exec, const struct gram_exec_call *call);
+
+/* For ops: rows of a value in this call, its memory, a worker's scratch. */
+int64_t gram_exec_rows(const struct gram_exec *exec, int value);
+static inline float *gram_exec_value(const struct gram_exec *exec, int value)
+{
+    return exec->values[value];
+}
+static inline void *gram_exec_scratch(const struct gram_exec *exec, int worker)
+{
+    return exec->scratch + worker * exec->scratch_bytes;
+}
+
+#endif

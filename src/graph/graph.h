@@ -1,0 +1,99 @@
+/*
+ * A model as a recorded graph of named ops. It is built once per model and walked by everything:
+ * inference, tracing, calibration, memory planning, cost, and gradients. Nobody writes a second
+ * forward pass.
+ *
+ * Every value is a matrix of f32, [rows, cols]. rows is the number of tokens of a call, known at run
+ * time; values behind `last` have one row per wanted output instead. Cache length and position are
+ * inputs of `attend` and `rope` at run time, so one graph serves prompts and every generated token.
+ */
+#ifndef GRAM_GRAPH_GRAPH_H
+#define GRAM_GRAPH_GRAPH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/arena.h"
+#include "graph/rope.h"
+
+struct gram_op;
+
+enum { GRAM_NONE = -1, GRAM_MAX_INPUTS = 3, GRAM_MAX_PARAMS = 2 };
+
+struct gram_value {
+    int64_t cols;
+    bool is_last;  /* one row per wanted output, not per token */
+    int producer;  /* node */
+};
+
+struct gram_node {
+    const struct gram_op *op;
+    const char *name; /* "layers.3.attn.q" */
+    int layer;        /* block it belongs to; -1 outside */
+    int inputs[GRAM_MAX_INPUTS]; /* values; GRAM_NONE behind the last */
+    int params[GRAM_MAX_PARAMS]; /* indices into the model's weight slots; GRAM_NONE if absent */
+    int output;                  /* value */
+    union {
+        struct {
+            int64_t out; /* columns of the result */
+        } linear;
+        struct {
+            int64_t width; /* columns normalized together: all, or one head */
+            float eps;
+        } norm;
+        struct {
+            int64_t head_dim;
+        } rope;
+        struct {
+            int64_t heads, kv_heads, head_dim;
+            int64_t window; /* keys that a query sees, itself included; 0 = all before it */
+            int kv_layer;   /* which layer of the cache */
+        } attend;
+    } at;
+};
+
+/* A named range of nodes: the unit of streaming, checkpointing and resume. */
+struct gram_block {
+    int layer;
+    int first, end; /* nodes [first, end) */
+    int output;     /* the value that leaves it */
+};
+
+struct gram_graph {
+    struct gram_arena arena;
+    struct gram_node *nodes;
+    int n_nodes, cap_nodes;
+    struct gram_value *values;
+    int n_values, cap_values;
+    struct gram_block *blocks;
+    int n_blocks, cap_blocks;
+    int result; /* the value that is the model's output: logits */
+
+    struct gram_rope_params rope;
+    int64_t rope_half;  /* pairs per head; 0: the graph has no rope */
+    int kv_layers;
+    int layer;          /* of the block being built; -1 outside */
+    bool failed;        /* memory ran out while building */
+};
+
+void gram_graph_init(struct gram_graph *graph);
+void gram_graph_reset(struct gram_graph *graph);
+
+/* Builders: each records one op and returns its value. name is copied. After a failure they return 0 and
+ * `failed` is set: check once at the end. */
+int gram_build_embed(struct gram_graph *g, const char *name, int table, int64_t cols);
+int gram_build_linear(struct gram_graph *g, const char *name, int x, int weight, int bias,
+                      int64_t out);
+int gram_build_rmsnorm(struct gram_graph *g, const char *name, int x, int weight, int64_t width,
+                       double eps);
+int gram_build_rope(struct gram_graph *g, const char *name, int x, int64_t head_dim);
+int gram_build_attend(struct gram_graph *g, const char *name, int q, int k, int v, int64_t heads,
+                      int64_t kv_heads, int64_t head_dim, int64_t window);
+int gram_build_swiglu(struct gram_graph *g, const char *name, int gate, int up);
+int gram_build_add(struct gram_graph *g, const char *name, int a, int b);
+/* Only the rows that the caller wants results for. */
+int gram_build_last(struct gram_graph *g, const char *name, int x);
+
+void gram_graph_begin_block(struct gram_graph *g, int layer);
+void gram_graph_end_block(struct gram_graph *g, int output);
+
+#endif

@@ -1,0 +1,13 @@
+/* Where each value lives: values whose lifetimes do not meet share memory. */
+#ifndef GRAM_GRAPH_PLAN_H
+#define GRAM_GRAPH_PLAN_H
+
+#include "graph/graph.h"
+
+/*
+ * offsets [n_values]: floats per row before each value, for all values but the result (GRAM_NONE there).
+ * Returns the floats per row that all of them take, or -1 if memory ran out.
+ */
+int64_t gram_plan(const struct gram_graph *graph, int64_t *offsets);
+
+#endif
