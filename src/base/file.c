@@ -16,6 +16,7 @@ struct gram_file {
     const uint8_t *bytes; /* NULL for an empty file */
     uint64_t size;
     char *path;
+    bool is_mapped; /* else the bytes are someone else's */
 };
 
 static enum gram_status map_descriptor(struct gram_file *file, int fd, struct gram_error *err)
@@ -36,17 +37,37 @@ static enum gram_status map_descriptor(struct gram_file *file, int fd, struct gr
         return gram_fail(err, gram_status_of_errno(errno), "%s: cannot be mapped: %s", file->path,
                          strerror(errno));
     file->bytes = at;
+    file->is_mapped = true;
+    return GRAM_OK;
+}
+
+static struct gram_file *new_file(const char *path)
+{
+    struct gram_file *file = calloc(1, sizeof *file);
+    if (file && !(file->path = strdup(path))) {
+        free(file);
+        return NULL;
+    }
+    return file;
+}
+
+enum gram_status gram_file_from_bytes(struct gram_file **out, const void *bytes, uint64_t size,
+                                      const char *path, struct gram_error *err)
+{
+    *out = new_file(path);
+    if (!*out)
+        return gram_fail_memory(err, path);
+    (*out)->bytes = size > 0 ? bytes : NULL;
+    (*out)->size = size;
     return GRAM_OK;
 }
 
 enum gram_status gram_file_open(struct gram_file **out, const char *path, struct gram_error *err)
 {
     *out = NULL;
-    struct gram_file *file = calloc(1, sizeof *file);
-    if (!file || !(file->path = strdup(path))) {
-        free(file);
+    struct gram_file *file = new_file(path);
+    if (!file)
         return gram_fail_memory(err, path);
-    }
     int fd;
     do
         fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -71,7 +92,7 @@ void gram_file_close(struct gram_file **file)
 {
     if (!file || !*file)
         return;
-    if ((*file)->bytes)
+    if ((*file)->is_mapped)
         munmap((void *)(uintptr_t)(*file)->bytes, (size_t)(*file)->size);
     free((*file)->path);
     free(*file);
@@ -100,7 +121,7 @@ const void *gram_file_view(const struct gram_file *file, uint64_t off, uint64_t 
 static void advise(const struct gram_file *file, uint64_t off, uint64_t len, int advice)
 {
     const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    if (!file->bytes || len == 0 || !gram_range_inside(file->size, off, len))
+    if (!file->is_mapped || len == 0 || !gram_range_inside(file->size, off, len))
         return;
     const uint64_t begin = off / page * page;
     madvise((void *)(uintptr_t)(file->bytes + begin), (size_t)(off + len - begin), advice);

@@ -14,6 +14,11 @@ struct gram_file;
 enum gram_status gram_file_open(struct gram_file **out, const char *path, struct gram_error *err);
 void gram_file_close(struct gram_file **file);
 
+/* A file of borrowed bytes that only `path` names: for readers that take a file and have its bytes
+ * already. GRAM_OK or GRAM_ENOMEM. */
+enum gram_status gram_file_from_bytes(struct gram_file **out, const void *bytes, uint64_t size,
+                                      const char *path, struct gram_error *err);
+
 uint64_t gram_file_size(const struct gram_file *file);
 const char *gram_file_path(const struct gram_file *file);
 

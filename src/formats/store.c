@@ -5,20 +5,15 @@
  */
 #include "formats/store.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/checked.h"
 #include "base/file.h"
+#include "formats/hf_folder.h"
 #include "formats/hf_index.h"
 #include "formats/safetensors.h"
-
-#define INDEX_NAME  "model.safetensors.index.json"
-#define SINGLE_NAME "model.safetensors"
-#define SUFFIX      ".safetensors"
 
 struct gram_store {
     struct gram_file **files; /* [n_files] */
@@ -29,12 +24,6 @@ struct gram_store {
     uint64_t bytes;
     struct gram_arena arena;
 };
-
-static bool ends_with(const char *s, const char *tail)
-{
-    const size_t n = strlen(s), m = strlen(tail);
-    return n >= m && strcmp(s + n - m, tail) == 0;
-}
 
 /* Map one file and append its tensors. */
 static enum gram_status add_file(struct gram_store *store, const char *path, struct gram_error *err)
@@ -150,76 +139,29 @@ static enum gram_status open_sharded(struct gram_store *store, const char *dir, 
     return status;
 }
 
-/* The name of the only *.safetensors in dir, yours to free; NULL if there is none, or several (*n
- * says). */
-static char *only_safetensors(const char *dir, int *n)
-{
-    char *name = NULL;
-    DIR *folder = opendir(dir);
-
-    *n = 0;
-    if (!folder)
-        return NULL;
-    for (struct dirent *entry; (entry = readdir(folder));) {
-        if (entry->d_name[0] == '.' || !ends_with(entry->d_name, SUFFIX))
-            continue;
-        free(name);
-        name = ++*n == 1 ? strdup(entry->d_name) : NULL;
-    }
-    closedir(folder);
-    return name;
-}
-
-static bool has_torch_weights(const char *dir)
-{
-    static const char *const names[] = {"pytorch_model.bin", "pytorch_model.bin.index.json"};
-    bool found = false;
-
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char *path = gram_path_join(dir, names[i]);
-        found = found || (path && gram_path_exists(path));
-        free(path);
-    }
-    return found;
-}
-
-static enum gram_status open_only(struct gram_store *store, const char *dir, struct gram_error *err)
-{
-    int n;
-    char *name = only_safetensors(dir, &n);
-    char *path = name ? gram_path_join(dir, name) : NULL;
-    const enum gram_status status =
-        path                     ? open_single(store, path, err)
-        : n > 1                  ? gram_fail(err, GRAM_ENOENT,
-                                             "%s: %d safetensors files but no " INDEX_NAME
-                                             " that says how they belong together",
-                                             dir, n)
-        : n == 1                 ? gram_fail_memory(err, dir)
-        : has_torch_weights(dir) ? gram_fail(err, GRAM_EUNSUPPORTED,
-                                             "%s: only pytorch_model.bin, which is not read; "
-                                             "convert the weights to safetensors",
-                                             dir)
-                                 : gram_fail(err, GRAM_ENOENT,
-                                             "%s: no weights: neither " INDEX_NAME ", " SINGLE_NAME
-                                             " nor another .safetensors file",
-                                             dir);
-    free(path);
-    free(name);
-    return status;
-}
-
 static enum gram_status open_folder(struct gram_store *store, const char *dir,
                                     struct gram_error *err)
 {
-    char *index = gram_path_join(dir, INDEX_NAME);
-    char *single = gram_path_join(dir, SINGLE_NAME);
-    const enum gram_status status = !index || !single         ? gram_fail_memory(err, dir)
-                                    : gram_path_exists(index) ? open_sharded(store, dir, index, err)
-                                    : gram_path_exists(single) ? open_single(store, single, err)
-                                                               : open_only(store, dir, err);
-    free(single);
-    free(index);
+    char *path = NULL;
+    bool is_index = false;
+
+    GRAM_TRY(gram_hf_folder_find(&path, &is_index, dir, err));
+    const enum gram_status status =
+        is_index ? open_sharded(store, dir, path, err) : open_single(store, path, err);
+    free(path);
     return status;
+}
+
+static enum gram_status open_path(struct gram_store *store, const char *path,
+                                  struct gram_error *err)
+{
+    if (gram_path_is_dir(path))
+        return open_folder(store, path, err);
+    const char *format = gram_foreign_weights(path);
+    if (format && gram_path_exists(path))
+        return gram_fail(err, GRAM_EUNSUPPORTED,
+                         "%s: %s weights are not read; convert them to safetensors", path, format);
+    return open_single(store, path, err);
 }
 
 enum gram_status gram_store_open(struct gram_store **out, const char *path, struct gram_error *err)
@@ -228,8 +170,7 @@ enum gram_status gram_store_open(struct gram_store **out, const char *path, stru
     struct gram_store *store = calloc(1, sizeof *store);
     if (!store)
         return gram_fail_memory(err, path);
-    const enum gram_status status =
-        gram_path_is_dir(path) ? open_folder(store, path, err) : open_single(store, path, err);
+    const enum gram_status status = open_path(store, path, err);
     if (status != GRAM_OK) {
         gram_store_close(&store);
         return status;
