@@ -33,6 +33,21 @@ void need_shared(const char *relative)
     skip();
 }
 
+/*
+ * Stands in for cmocka's own, through which all its output goes: cmocka 1.1.5 reports a skipped test as
+ * "not ok 1 # SKIP", which TAP readers take for a failure.
+ */
+__attribute__((visibility("default"))) void print_message(const char *const format, ...)
+{
+    static const char skipped[] = "not ok %u # SKIP";
+    const bool is_skip = strncmp(format, skipped, sizeof skipped - 1) == 0;
+    va_list args;
+
+    va_start(args, format);
+    vprint_message(is_skip ? format + strlen("not ") : format, args);
+    va_end(args);
+}
+
 static char folders[64][64];
 static int n_folders;
 
