@@ -31,7 +31,7 @@ const struct gram_op *gram_op_find(const char *name)
         if (strcmp(ops[i].name, name) == 0)
             return &ops[i];
     }
-    GRAM_ASSERT(!"a known op");
+    GRAM_ASSERT(false && "a known op");
     return NULL;
 }
 

@@ -93,7 +93,7 @@ void gram_read_f32(float *dst, const void *src, enum gram_dtype dtype, int64_t f
         }
         return;
     default:
-        GRAM_ASSERT(!"a floating dtype");
+        GRAM_ASSERT(false && "a floating dtype");
     }
 }
 
@@ -119,6 +119,6 @@ void gram_write_f32(void *dst, enum gram_dtype dtype, int64_t first, const float
         }
         return;
     default:
-        GRAM_ASSERT(!"f32, f16 or bf16");
+        GRAM_ASSERT(false && "f32, f16 or bf16");
     }
 }
