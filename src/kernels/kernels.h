@@ -1,9 +1,9 @@
 /*
- * The kernels behind one table of function pointers. ref/ is the specification: plain loops that define
- * the result; x86/ and arm/ override entries for the levels that the processor has. Integer kernels and
- * decode equal ref bit for bit; float kernels differ by at most c * n * FLT_EPSILON * sum |a_i b_i|
- * (kcheck states c). Kernels start no threads and allocate nothing; pointers need only the alignment of
- * their element. Letters: T tokens (rows of x), N outputs, K inputs.
+ * The kernels behind one table of function pointers. ref/ is the specification: plain loops that
+ * define the result; x86/ and arm/ override entries for the levels that the processor has. Integer
+ * kernels and decode equal ref bit for bit; float kernels differ by at most c * n * FLT_EPSILON *
+ * sum |a_i b_i| (kcheck states c). Kernels start no threads and allocate nothing; pointers need
+ * only the alignment of their element. Letters: T tokens (rows of x), N outputs, K inputs.
  */
 #ifndef GRAM_KERNELS_KERNELS_H
 #define GRAM_KERNELS_KERNELS_H
@@ -11,7 +11,8 @@
 #include <stdint.h>
 #include "tensor/weight.h"
 
-/* Columns of a weight row that are decoded at a time; callers cut K into pieces of this. A multiple of 128. */
+/* Columns of a weight row that are decoded at a time; callers cut K into pieces of this. A multiple
+ * of 128. */
 enum { GRAM_K_BLOCK = 1024 };
 
 enum gram_storage {
@@ -44,8 +45,9 @@ typedef void gram_gemm_f32_fn(float *y, int64_t y_stride, const float *x, int64_
 
 /*
  * Symmetric int8 quantization of one row: scale = max|x| / 127.5, q = round half to even of
- * x / scale, clamped to -128..127 (compressed-tensors' dynamic per-token rule). A row that is all zero,
- * or so small that its scale underflows, has scale 0 and codes 0. Returns the scale. q[n], x[n].
+ * x / scale, clamped to -128..127 (compressed-tensors' dynamic per-token rule). A row that is all
+ * zero, or so small that its scale underflows, has scale 0 and codes 0. Returns the scale. q[n],
+ * x[n].
  */
 typedef float gram_quantize_i8_fn(int8_t *q, const float *x, int64_t n);
 
@@ -58,8 +60,8 @@ typedef void gram_dot_i8_fn(int32_t *out, const int8_t *x, const int8_t *w, int6
 typedef void gram_rmsnorm_fn(float *y, const float *x, const float *weight, int64_t n, float eps);
 
 /*
- * In place: subtract the maximum, exponentiate, divide by the sum; entries of -Inf become 0, also when
- * there is nothing else. n > 0
+ * In place: subtract the maximum, exponentiate, divide by the sum; entries of -Inf become 0, also
+ * when there is nothing else. n > 0
  */
 typedef void gram_softmax_fn(float *x, int64_t n);
 
@@ -70,8 +72,8 @@ typedef void gram_swiglu_fn(float *y, const float *gate, const float *up, int64_
 typedef void gram_add_fn(float *y, const float *a, const float *b, int64_t n);
 
 /*
- * Rotate head vectors in place: for i < half, (x[i], x[i + half]) by the angle whose cosine and sine
- * are cs[i] and sn[i] (Su et al. 2021, head-half layout of transformers).
+ * Rotate head vectors in place: for i < half, (x[i], x[i + half]) by the angle whose cosine and
+ * sine are cs[i] and sn[i] (Su et al. 2021, head-half layout of transformers).
  */
 typedef void gram_rope_fn(float *x, const float *cs, const float *sn, int64_t half);
 
@@ -94,7 +96,8 @@ struct gram_kernels {
     gram_axpy_fn *axpy;
 };
 
-/* Fill the table for a processor with these flags (enum gram_cpu_flag); unknown flags are ignored. */
+/* Fill the table for a processor with these flags (enum gram_cpu_flag); unknown flags are ignored.
+ */
 void gram_kernels_init(struct gram_kernels *kernels, unsigned cpu_flags);
 
 /* Which storage form a weight has. */

@@ -1,5 +1,7 @@
-/* Which implementation serves which kernel: ref, then every level of the processor, weakest first. */
+/* Which implementation serves which kernel: ref, then every level of the processor, weakest first.
+ */
 #include "base/cpu.h"
+#include "kernels/levels.h" /* made by the build: GRAM_HAVE_<LEVEL> */
 #include "kernels/variants.h"
 
 static const struct gram_kernels reference = {
@@ -28,10 +30,109 @@ static const struct gram_kernels reference = {
     .axpy = gram_axpy__ref,
 };
 
+#define USE_F32(kernels, isa)                                                                      \
+    do {                                                                                           \
+        (kernels)->gemm_f32 = gram_gemm_f32__##isa;                                                \
+        (kernels)->dot_f32 = gram_dot_f32__##isa;                                                  \
+        (kernels)->axpy = gram_axpy__##isa;                                                        \
+        (kernels)->rmsnorm = gram_rmsnorm__##isa;                                                  \
+        (kernels)->softmax = gram_softmax__##isa;                                                  \
+        (kernels)->swiglu = gram_swiglu__##isa;                                                    \
+        (kernels)->add = gram_add__##isa;                                                          \
+        (kernels)->rope = gram_rope__##isa;                                                        \
+    } while (0)
+
+#define USE_DECODE(kernels, isa)                                                                   \
+    do {                                                                                           \
+        (kernels)->decode[GRAM_STORE_F16] = gram_decode_f16__##isa;                                \
+        (kernels)->decode[GRAM_STORE_BF16] = gram_decode_bf16__##isa;                              \
+        (kernels)->decode[GRAM_STORE_S8] = gram_decode_s8__##isa;                                  \
+        (kernels)->decode[GRAM_STORE_U2] = gram_decode_u2__##isa;                                  \
+        (kernels)->decode[GRAM_STORE_U3] = gram_decode_u3__##isa;                                  \
+        (kernels)->decode[GRAM_STORE_U4] = gram_decode_u4__##isa;                                  \
+        (kernels)->decode[GRAM_STORE_U5] = gram_decode_u5__##isa;                                  \
+        (kernels)->decode[GRAM_STORE_U6] = gram_decode_u6__##isa;                                  \
+        (kernels)->decode[GRAM_STORE_U8] = gram_decode_u8__##isa;                                  \
+    } while (0)
+
+#ifdef GRAM_HAVE_AVX2
+static void use_avx2(struct gram_kernels *kernels)
+{
+    USE_F32(kernels, avx2);
+    USE_DECODE(kernels, avx2);
+    kernels->quantize_i8 = gram_quantize_i8__avx2;
+    kernels->dot_i8 = gram_dot_i8__avx2;
+}
+#endif
+
+#ifdef GRAM_HAVE_AVX512
+static void use_avx512(struct gram_kernels *kernels)
+{
+    USE_F32(kernels, avx512);
+    USE_DECODE(kernels, avx512);
+    kernels->quantize_i8 = gram_quantize_i8__avx512;
+    kernels->dot_i8 = gram_dot_i8__avx512;
+}
+#endif
+
+#ifdef GRAM_HAVE_AVX512VNNI
+static void use_avx512vnni(struct gram_kernels *kernels)
+{
+    kernels->dot_i8 = gram_dot_i8__avx512vnni;
+}
+#endif
+
+#ifdef GRAM_HAVE_NEON
+static void use_neon(struct gram_kernels *kernels)
+{
+    USE_F32(kernels, neon);
+    kernels->decode[GRAM_STORE_F16] = gram_decode_f16__neon;
+    kernels->decode[GRAM_STORE_BF16] = gram_decode_bf16__neon;
+    kernels->decode[GRAM_STORE_S8] = gram_decode_s8__neon;
+    kernels->decode[GRAM_STORE_U4] = gram_decode_u4__neon;
+    kernels->decode[GRAM_STORE_U8] = gram_decode_u8__neon;
+    kernels->quantize_i8 = gram_quantize_i8__neon;
+    kernels->dot_i8 = gram_dot_i8__neon;
+}
+#endif
+
+#ifdef GRAM_HAVE_DOTPROD
+static void use_dotprod(struct gram_kernels *kernels)
+{
+    kernels->dot_i8 = gram_dot_i8__dotprod;
+}
+#endif
+
+static const struct {
+    unsigned flag;
+    void (*use)(struct gram_kernels *kernels);
+} levels[] = {
+    {0, NULL},
+#ifdef GRAM_HAVE_AVX2
+    {GRAM_CPU_AVX2, use_avx2},
+#endif
+#ifdef GRAM_HAVE_AVX512
+    {GRAM_CPU_AVX512, use_avx512},
+#endif
+#ifdef GRAM_HAVE_AVX512VNNI
+    {GRAM_CPU_AVX512VNNI, use_avx512vnni},
+#endif
+#ifdef GRAM_HAVE_NEON
+    {GRAM_CPU_NEON, use_neon},
+#endif
+#ifdef GRAM_HAVE_DOTPROD
+    {GRAM_CPU_DOTPROD, use_dotprod},
+#endif
+};
+
 void gram_kernels_init(struct gram_kernels *kernels, unsigned cpu_flags)
 {
     *kernels = reference;
     kernels->cpu_flags = cpu_flags;
+    for (size_t i = 1; i < sizeof levels / sizeof levels[0]; i++) {
+        if (cpu_flags & levels[i].flag)
+            levels[i].use(kernels);
+    }
 }
 
 /* By bits; the widths between have no storage. */

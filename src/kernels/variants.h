@@ -1,20 +1,48 @@
-/* Every implementation of every kernel, gram_<op>__<isa>: for table.c and the files that define them. */
+/* Every implementation of every kernel, gram_<op>__<isa>: for table.c and the files that define
+ * them. */
 #ifndef GRAM_KERNELS_VARIANTS_H
 #define GRAM_KERNELS_VARIANTS_H
 
 #include "kernels/kernels.h"
 
+/* Products and rows in f32, which every level above ref has. */
+#define GRAM_DECLARE_F32(isa)                                                                      \
+    gram_gemm_f32_fn gram_gemm_f32__##isa;                                                         \
+    gram_dot_f32_fn gram_dot_f32__##isa;                                                           \
+    gram_axpy_fn gram_axpy__##isa;                                                                 \
+    gram_rmsnorm_fn gram_rmsnorm__##isa;                                                           \
+    gram_softmax_fn gram_softmax__##isa;                                                           \
+    gram_swiglu_fn gram_swiglu__##isa;                                                             \
+    gram_add_fn gram_add__##isa;                                                                   \
+    gram_rope_fn gram_rope__##isa
+
+#define GRAM_DECLARE_DECODE(isa)                                                                   \
+    gram_decode_fn gram_decode_f16__##isa, gram_decode_bf16__##isa, gram_decode_s8__##isa,         \
+        gram_decode_u2__##isa, gram_decode_u3__##isa, gram_decode_u4__##isa,                       \
+        gram_decode_u5__##isa, gram_decode_u6__##isa, gram_decode_u8__##isa
+
+GRAM_DECLARE_F32(ref);
 gram_decode_fn gram_decode_f32__ref, gram_decode_f16__ref, gram_decode_bf16__ref,
     gram_decode_codes__ref;
-gram_gemm_f32_fn gram_gemm_f32__ref;
 gram_quantize_i8_fn gram_quantize_i8__ref;
 gram_dot_i8_fn gram_dot_i8__ref;
-gram_rmsnorm_fn gram_rmsnorm__ref;
-gram_softmax_fn gram_softmax__ref;
-gram_swiglu_fn gram_swiglu__ref;
-gram_add_fn gram_add__ref;
-gram_rope_fn gram_rope__ref;
-gram_dot_f32_fn gram_dot_f32__ref;
-gram_axpy_fn gram_axpy__ref;
+
+GRAM_DECLARE_F32(avx2);
+GRAM_DECLARE_DECODE(avx2);
+gram_quantize_i8_fn gram_quantize_i8__avx2;
+gram_dot_i8_fn gram_dot_i8__avx2;
+
+GRAM_DECLARE_F32(avx512);
+GRAM_DECLARE_DECODE(avx512);
+gram_quantize_i8_fn gram_quantize_i8__avx512;
+gram_dot_i8_fn gram_dot_i8__avx512;
+gram_dot_i8_fn gram_dot_i8__avx512vnni;
+
+GRAM_DECLARE_F32(neon);
+gram_decode_fn gram_decode_f16__neon, gram_decode_bf16__neon, gram_decode_s8__neon,
+    gram_decode_u4__neon, gram_decode_u8__neon;
+gram_quantize_i8_fn gram_quantize_i8__neon;
+gram_dot_i8_fn gram_dot_i8__neon;
+gram_dot_i8_fn gram_dot_i8__dotprod;
 
 #endif

@@ -10,9 +10,10 @@ float gram_quantize_i8__ref(int8_t *q, const float *x, int64_t n)
     for (int64_t i = 0; i < n; i++)
         top = fabsf(x[i]) > top ? fabsf(x[i]) : top;
     const float scale = top / 127.5f;
+    const float divisor = scale > 0.0f ? scale : INFINITY; /* all codes 0 */
 
     for (int64_t i = 0; i < n; i++) {
-        const float code = scale > 0.0f ? rintf(x[i] / scale) : 0.0f;
+        const float code = rintf(x[i] / divisor);
         const float floored = code > -128.0f ? code : -128.0f;
         q[i] = (int8_t)(floored < 127.0f ? floored : 127.0f);
     }

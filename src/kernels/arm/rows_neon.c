@@ -1,0 +1,29 @@
+/* Rows of activations: NEON. */
+#include "kernels/simd/vec_neon.h"
+#include "kernels/simd/rows.h"
+#include "kernels/variants.h"
+
+void gram_rmsnorm__neon(float *y, const float *x, const float *weight, int64_t n, float eps)
+{
+    rmsnorm_body(y, x, weight, n, eps);
+}
+
+void gram_softmax__neon(float *x, int64_t n)
+{
+    softmax_body(x, n);
+}
+
+void gram_swiglu__neon(float *y, const float *gate, const float *up, int64_t n)
+{
+    swiglu_body(y, gate, up, n);
+}
+
+void gram_add__neon(float *y, const float *a, const float *b, int64_t n)
+{
+    add_body(y, a, b, n);
+}
+
+void gram_rope__neon(float *x, const float *cs, const float *sn, int64_t half)
+{
+    rope_body(x, cs, sn, half);
+}

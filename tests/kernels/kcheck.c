@@ -1,0 +1,131 @@
+/* kcheck [--bench] [--only NAME] [--cpu LEVEL]: holds every kernel of every level against its
+ * definition. */
+#include "kcheck.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cpu.h"
+
+static const char *const level_names[] = {"ref", "avx2", "avx512", "avx512vnni", "neon", "dotprod"};
+enum { N_LEVELS = sizeof level_names / sizeof level_names[0] };
+
+#define AT(member) offsetof(struct gram_kernels, member)
+
+static const struct kernel_row {
+    const char *name;
+    size_t offset; /* of its pointer in the table */
+    check_fn *check;
+    enum gram_storage storage;
+} rows[] = {
+    {"decode_f32", AT(decode[GRAM_STORE_F32]), check_decode_dense, GRAM_STORE_F32},
+    {"decode_f16", AT(decode[GRAM_STORE_F16]), check_decode_dense, GRAM_STORE_F16},
+    {"decode_bf16", AT(decode[GRAM_STORE_BF16]), check_decode_dense, GRAM_STORE_BF16},
+    {"decode_s8", AT(decode[GRAM_STORE_S8]), check_decode_codes, GRAM_STORE_S8},
+    {"decode_u2", AT(decode[GRAM_STORE_U2]), check_decode_codes, GRAM_STORE_U2},
+    {"decode_u3", AT(decode[GRAM_STORE_U3]), check_decode_codes, GRAM_STORE_U3},
+    {"decode_u4", AT(decode[GRAM_STORE_U4]), check_decode_codes, GRAM_STORE_U4},
+    {"decode_u5", AT(decode[GRAM_STORE_U5]), check_decode_codes, GRAM_STORE_U5},
+    {"decode_u6", AT(decode[GRAM_STORE_U6]), check_decode_codes, GRAM_STORE_U6},
+    {"decode_u8", AT(decode[GRAM_STORE_U8]), check_decode_codes, GRAM_STORE_U8},
+    {"gemm_f32", AT(gemm_f32), check_gemm_f32, 0},
+    {"quantize_i8", AT(quantize_i8), check_quantize_i8, 0},
+    {"dot_i8", AT(dot_i8), check_dot_i8, 0},
+    {"rmsnorm", AT(rmsnorm), check_rmsnorm, 0},
+    {"softmax", AT(softmax), check_softmax, 0},
+    {"swiglu", AT(swiglu), check_swiglu, 0},
+    {"add", AT(add), check_add, 0},
+    {"rope", AT(rope), check_rope, 0},
+    {"dot_f32", AT(dot_f32), check_dot_f32, 0},
+    {"axpy", AT(axpy), check_axpy, 0},
+};
+enum { N_ROWS = sizeof rows / sizeof rows[0] };
+
+struct options {
+    bool bench;
+    const char *only, *cpu;
+};
+
+static bool parse(struct options *o, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--bench") == 0)
+            o->bench = true;
+        else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
+            o->only = argv[++i];
+        else if (strcmp(argv[i], "--cpu") == 0 && i + 1 < argc)
+            o->cpu = argv[++i];
+        else
+            return false;
+    }
+    return true;
+}
+
+/* The two tables name the same function for this kernel. */
+static bool same_pointer(const struct gram_kernels *a, const struct gram_kernels *b, size_t offset)
+{
+    return memcmp((const char *)a + offset, (const char *)b + offset, sizeof(check_fn *)) == 0;
+}
+
+static int check_level(const char *level, const struct gram_kernels *kernels,
+                       const struct gram_kernels *below, const char *only, int *number)
+{
+    static struct gram_kernels ref;
+    int failed = 0;
+
+    gram_kernels_init(&ref, 0);
+    for (int i = 0; i < N_ROWS; i++) {
+        if (only && strcmp(only, rows[i].name) != 0)
+            continue;
+        if (below && same_pointer(kernels, below, rows[i].offset))
+            continue;
+        struct kcheck c = {.kernels = kernels, .ref = &ref, .storage = rows[i].storage, .rng = {7}};
+        rows[i].check(&c);
+        printf("%sok %d - %s %s\n", c.failures ? "not " : "", ++*number, level, rows[i].name);
+        fflush(stdout);
+        failed += c.failures > 0;
+    }
+    return failed;
+}
+
+static int run_levels(const struct options *o)
+{
+    struct gram_kernels kernels, below;
+    int failed = 0, number = 0, levels = 0;
+    bool has_below = false;
+
+    for (int i = 0; i < N_LEVELS; i++) {
+        unsigned flags;
+        if (gram_cpu_mask(&flags, level_names[i], gram_cpu_detect(), NULL) != GRAM_OK) {
+            printf("# %s: not on this processor, skipped\n", level_names[i]);
+            continue;
+        }
+        gram_kernels_init(&kernels, flags);
+        if (!o->cpu || strcmp(o->cpu, level_names[i]) == 0) {
+            levels++;
+            if (o->bench)
+                bench_level(level_names[i], &kernels, has_below ? &below : NULL, o->only);
+            else
+                failed += check_level(level_names[i], &kernels, has_below ? &below : NULL, o->only,
+                                      &number);
+        }
+        below = kernels;
+        has_below = true;
+    }
+    if (!o->bench)
+        printf("1..%d\n", number);
+    return failed || levels == 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {0};
+
+    if (!parse(&o, argc, argv)) {
+        fprintf(stderr, "usage: kcheck [--bench] [--only NAME] [--cpu LEVEL]\n");
+        return 2;
+    }
+    return run_levels(&o);
+}
