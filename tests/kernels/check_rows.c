@@ -51,13 +51,14 @@ static void expect_softmax(struct kcheck *c, float *x, int64_t n, const char *wh
 
     memcpy(before, x, (size_t)n * sizeof *x);
     for (int64_t i = 0; i < n; i++)
-        top = fmax(top, before[i]);
+        top = before[i] > top ? before[i] : top;
+    const double shift = top > -INFINITY ? top : 0.0;
     for (int64_t i = 0; i < n; i++)
-        sum += top > -INFINITY ? exp(before[i] - top) : 0.0;
+        sum += exp(before[i] - shift);
     c->kernels->softmax(x, n);
     check_canaries(c, "softmax");
     for (int64_t i = 0; i < n; i++) {
-        const double d = before[i] - top;
+        const double d = before[i] - shift;
         const double want = before[i] > -INFINITY ? exp(d) / sum : 0.0;
         const double roundings = want > 0.0 ? fabs(d) / 2 + (double)n / 2 + 4 : 0.0;
         expect(c, what, n, i, x[i], want, roundings * FLT_EPSILON * want + FLT_MIN);
