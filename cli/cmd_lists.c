@@ -1,0 +1,50 @@
+/* gram schemes, gram methods: what quantize can be asked for. */
+#include "output.h"
+
+struct list_options {
+    struct common_options common;
+};
+
+static int print_list(const struct invocation *in, const char *key, const struct gram_choice *rows)
+{
+    json_t *list = in->common->json ? json_array() : NULL;
+
+    for (; rows->name; rows++)
+        if (in->common->json)
+            json_array_append_new(
+                list, json_pack("{s:s, s:s}", "name", rows->name, "summary", rows->summary));
+        else
+            printf("%-18s %s\n", rows->name, rows->summary);
+    return in->common->json ? print_json(json_pack("{s:o}", key, list)) : EXIT_DONE;
+}
+
+static int run_schemes(const struct invocation *in)
+{
+    return print_list(in, "schemes", gram_schemes());
+}
+
+static int run_methods(const struct invocation *in)
+{
+    return print_list(in, "methods", gram_methods());
+}
+
+const struct command command_schemes = {
+    .name = "schemes",
+    .summary = "list the schemes that have a name",
+    .description =
+        "A scheme can also be spelled out: w<bits>a16 or w8a8 with 2, 3, 4, 5, 6 or 8 bits, then "
+        "any "
+        "of -g<N> (one scale per N weights), -channel (one per output), -tensor (one for all) and "
+        "-asym (with zero points).",
+    .options_size = sizeof(struct list_options),
+    .run = run_schemes,
+};
+
+const struct command command_methods = {
+    .name = "methods",
+    .summary = "list the ways to choose codes",
+    .description =
+        "A method decides which code each weight gets; the scheme decides what codes mean.",
+    .options_size = sizeof(struct list_options),
+    .run = run_methods,
+};

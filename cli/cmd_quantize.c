@@ -1,0 +1,207 @@
+/* gram quantize: a model directory in, a smaller one out. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "job.h"
+#include "load.h"
+#include "output.h"
+#include "suggest.h"
+
+struct quantize_options {
+    struct common_options common;
+    const char *out, *scheme, *method, *recipe, *scale_dtype;
+    struct text_list rules;
+    uint64_t max_shard;
+    bool lm_head, force, allow_nonfinite;
+};
+
+static const struct gram_choice *scale_dtypes(void)
+{
+    static const struct gram_choice rows[] = {
+        {"f32", "single precision"}, {"f16", "half precision"}, {"bf16", "bfloat16"}, {NULL, NULL}};
+    return rows;
+}
+
+/* clang-format off */
+#define AT(field) offsetof(struct quantize_options, field)
+static const struct option_row rows[] = {
+    {.name = "output", .letter = 'o', .type = OPTION_TEXT, .argument = "OUT", .is_required = true,
+     .help = "directory to write", .offset = AT(out)},
+    {.name = "scheme", .letter = 's', .type = OPTION_TEXT, .argument = "SCHEME",
+     .choices = gram_schemes,
+     .help = "how weights are stored, such as w4a16 or w4a16-g64-asym; 'gram schemes' lists more",
+     .offset = AT(scheme)},
+    {.name = "method", .letter = 'm', .type = OPTION_CHOICE, .argument = "METHOD",
+     .fallback = "rtn", .choices = gram_methods,
+     .help = "how codes are chosen; 'gram methods' lists all", .offset = AT(method)},
+    {.name = "rule", .type = OPTION_LIST, .argument = "PATTERN=SCHEME[:METHOD]",
+     .help = "another scheme for the linears whose name matches, 'keep' to leave them; may be "
+             "repeated, the last match wins", .offset = AT(rules)},
+    {.name = "recipe", .type = OPTION_TEXT, .argument = "FILE",
+     .help = "JSON file with scheme, method and rules; --rule comes after its own",
+     .offset = AT(recipe)},
+    {.name = "scale-dtype", .type = OPTION_CHOICE, .argument = "DTYPE", .choices = scale_dtypes,
+     .help = "type of the scales [the weight's own]", .offset = AT(scale_dtype)},
+    {.name = "lm-head", .help = "quantize the output projection too", .offset = AT(lm_head)},
+    {.name = "max-shard", .type = OPTION_SIZE, .argument = "SIZE", .fallback = "5g", .low = 1,
+     .high = 1e18, .help = "largest file before the weights are split", .offset = AT(max_shard)},
+    {.name = "force", .letter = 'f', .help = "replace OUT if it exists", .offset = AT(force)},
+    {.name = "allow-nonfinite", .help = "carry NaN and Inf over instead of failing",
+     .offset = AT(allow_nonfinite)},
+    {.name = NULL},
+};
+#undef AT
+/* clang-format on */
+
+/* One "PATTERN=SCHEME[:METHOD]", cut in place. */
+static enum gram_status parse_rule(char *text, struct gram_recipe_rule *rule,
+                                   struct gram_error *err)
+{
+    char *equals = strrchr(text, '=');
+    char *colon = equals ? strchr(equals, ':') : NULL;
+
+    if (!equals || equals == text || !equals[1] || colon == equals + 1 || (colon && !colon[1]))
+        return refuse(err, GRAM_EINVAL,
+                      "--rule: '%s' is not PATTERN=SCHEME or PATTERN=SCHEME:METHOD", text);
+    *equals = '\0';
+    if (colon)
+        *colon = '\0';
+    *rule = (struct gram_recipe_rule){text, equals + 1, colon ? colon + 1 : NULL};
+    return GRAM_OK;
+}
+
+struct rules {
+    struct gram_recipe_rule *at;
+    char **texts;
+    size_t n;
+};
+
+static void rules_reset(struct rules *rules)
+{
+    for (size_t i = 0; i < rules->n; i++)
+        free(rules->texts[i]);
+    free(rules->texts);
+    free(rules->at);
+}
+
+static enum gram_status rules_init(struct rules *rules, const struct text_list *list,
+                                   struct gram_error *err)
+{
+    rules->at = calloc(list->n + 1, sizeof rules->at[0]);
+    rules->texts = calloc(list->n + 1, sizeof rules->texts[0]);
+    if (!rules->at || !rules->texts)
+        return refuse(err, GRAM_ENOMEM, "memory ran out");
+    for (size_t i = 0; i < list->n; i++) {
+        rules->texts[i] = strdup(list->at[i]);
+        if (!rules->texts[i])
+            return refuse(err, GRAM_ENOMEM, "memory ran out");
+        rules->n++;
+        const enum gram_status st = parse_rule(rules->texts[i], &rules->at[i], err);
+        if (st != GRAM_OK)
+            return st;
+    }
+    return GRAM_OK;
+}
+
+/* What the library does not know to be a near miss. */
+static void add_suggestion(struct gram_error *err, const char *scheme)
+{
+    const char *near = scheme ? suggest_choice(scheme, gram_schemes()) : NULL;
+    const size_t len = strlen(err->message);
+
+    if (err->status == GRAM_EINVAL && near && strcmp(near, scheme) != 0 &&
+        strstr(err->message, scheme) && !strstr(err->message, near))
+        snprintf(err->message + len, sizeof err->message - len, "; did you mean '%s'?", near);
+}
+
+static int print_report(const struct invocation *in, const struct gram_quantize_report *r)
+{
+    const struct quantize_options *o = in->options;
+    char after[HUMAN_SIZE], before[HUMAN_SIZE];
+
+    if (in->common->json)
+        return print_json(json_pack(
+            "{s:o, s:I, s:I, s:I, s:o, s:I, s:I, s:o}", "out", json_text(o->out), "linears",
+            (json_int_t)r->linears, "kept", (json_int_t)r->kept, "resumed", (json_int_t)r->resumed,
+            "bits_per_weight", json_number(r->bits_per_weight), "bytes", (json_int_t)r->bytes_after,
+            "bytes_before", (json_int_t)r->bytes_before, "seconds", json_number(r->seconds)));
+    if (!in->common->quiet)
+        printf("%s: %llu linears, %.2f bits/weight, %s (was %s), %.1f s\n", o->out,
+               (unsigned long long)r->linears, r->bits_per_weight,
+               human_bytes(after, r->bytes_after), human_bytes(before, r->bytes_before),
+               r->seconds);
+    return EXIT_DONE;
+}
+
+static enum gram_status quantize(const struct invocation *in, const struct rules *rules,
+                                 struct gram_quantize_report *report, struct gram_error *err)
+{
+    const struct quantize_options *o = in->options;
+    struct gram_quantize_options options = GRAM_QUANTIZE_OPTIONS_INIT;
+    struct loaded loaded = {0};
+    struct progress progress;
+    const struct gram_job job = progress_job(&progress, in->common);
+
+    options.scheme = o->scheme;
+    options.method = o->method;
+    options.rules = rules->at;
+    options.n_rules = rules->n;
+    options.recipe = o->recipe;
+    options.scale_dtype = o->scale_dtype;
+    options.quantize_lm_head = o->lm_head;
+    options.force = o->force;
+    options.allow_nonfinite = o->allow_nonfinite;
+    options.max_shard_bytes = o->max_shard;
+    enum gram_status st = load_runtime(&loaded, in->common, err);
+    if (st == GRAM_OK)
+        st = gram_quantize(loaded.runtime, in->operands[0], o->out, &options, report, &job, err);
+    progress_end(&progress);
+    loaded_close(&loaded);
+    return st;
+}
+
+static int run(const struct invocation *in)
+{
+    const struct quantize_options *o = in->options;
+    struct gram_quantize_report report = {0};
+    struct gram_error err = {0};
+    struct rules rules = {0};
+    enum gram_status st = GRAM_OK;
+
+    if (!o->scheme && !o->recipe)
+        st = refuse(&err, GRAM_EINVAL, "--scheme SCHEME or --recipe FILE is missing");
+    if (st == GRAM_OK)
+        st = rules_init(&rules, &o->rules, &err);
+    if (st == GRAM_OK)
+        st = quantize(in, &rules, &report, &err);
+    if (st == GRAM_EINVAL)
+        add_suggestion(&err, o->scheme);
+    rules_reset(&rules);
+    return st == GRAM_OK ? print_report(in, &report) : report_failure(&err);
+}
+
+const struct command command_quantize = {
+    .name = "quantize",
+    .summary = "write a smaller version of a model",
+    .description =
+        "Quantizes the linears of MODEL and writes OUT: a Hugging Face directory in the "
+        "compressed-tensors format that vLLM and transformers load, with the tokenizer and with "
+        "gram.json, which says what was done.\n\n"
+        "OUT appears complete or not at all. An interrupted run goes on where it stopped when the "
+        "same "
+        "command is given again. The embedding is kept, and the output projection unless --lm-head "
+        "is given.",
+    .operands =
+        (const struct operand[]){{"MODEL", "model directory, or org/name in the hub cache", false},
+                                 {0}},
+    .options = rows,
+    .examples =
+        (const struct example[]){
+            {"gram quantize llama-1b -o llama-1b-w4 --scheme w4a16",
+             "four bits, groups of 128, rounded to nearest"},
+            {"gram quantize llama-1b -o out -s w4a16 -m mse --rule '*.mlp.down=w8a16'",
+             "search the scales, and give the down projections eight bits"},
+            {0}},
+    .options_size = sizeof(struct quantize_options),
+    .run = run,
+};
