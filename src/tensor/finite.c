@@ -1,76 +1,58 @@
-/* A float is not finite when its exponent bits are all ones: one mask and compare, in runs that vectorize. */
+/* An element is not finite when all bits of its exponent are set: compare magnitudes as integers. */
 #include "tensor/finite.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-#include "base/checked.h"
+#include "tensor/dtype.h"
 
-enum { RUN = 4096 };
+/* Elements looked at before the verdict is read: long enough to vectorize, short enough to stop early. */
+enum { STRIDE = 4096 };
 
-static bool has_nonfinite_16(const char *from, int64_t n, uint16_t mask)
-{
-    unsigned found = 0;
-    for (int64_t i = 0; i < n; i++) {
-        uint16_t bits;
-        memcpy(&bits, from + 2 * i, 2);
-        found |= (bits & mask) == mask;
+typedef bool holds_fn(const char *at, int64_t n);
+
+/* bool NAME(at, n): is one of n elements of TYPE at least LIMIT once its sign is masked? */
+#define DEFINE_HOLDS(NAME, TYPE, LIMIT)                                                            \
+    static bool NAME(const char *at, int64_t n)                                                    \
+    {                                                                                              \
+        const TYPE sign = (TYPE)((TYPE)1 << (8 * sizeof(TYPE) - 1));                               \
+        TYPE found = 0;                                                                            \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            TYPE bits;                                                                             \
+            memcpy(&bits, at + (int64_t)sizeof bits * i, sizeof bits);                             \
+            /* carries into the sign bit exactly when the exponent is full */                      \
+            found |= (TYPE)((TYPE)(bits & (TYPE)~sign) + (TYPE)(sign - (LIMIT)));                  \
+        }                                                                                          \
+        return (found & sign) != 0;                                                                \
     }
-    return found;
-}
 
-static bool has_nonfinite_32(const char *from, int64_t n)
+DEFINE_HOLDS(holds_bf16, uint16_t, 0x7f80)
+DEFINE_HOLDS(holds_f16, uint16_t, 0x7c00)
+DEFINE_HOLDS(holds_f32, uint32_t, 0x7f800000)
+DEFINE_HOLDS(holds_f64, uint64_t, 0x7ff0000000000000)
+
+static holds_fn *const holds[GRAM_N_DTYPE] = {
+    [GRAM_F64] = holds_f64,
+    [GRAM_F32] = holds_f32,
+    [GRAM_F16] = holds_f16,
+    [GRAM_BF16] = holds_bf16,
+};
+
+int64_t gram_find_nonfinite(const void *data, enum gram_dtype dtype, int64_t n)
 {
-    const uint32_t mask = 0x7f800000u;
-    unsigned found = 0;
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, from + 4 * i, 4);
-        found |= (bits & mask) == mask;
-    }
-    return found;
-}
+    const int64_t size = gram_dtype_bits(dtype) / 8;
+    const char *bytes = data;
 
-static bool has_nonfinite_64(const char *from, int64_t n)
-{
-    const uint64_t mask = 0x7ff0000000000000u;
-    unsigned found = 0;
-    for (int64_t i = 0; i < n; i++) {
-        uint64_t bits;
-        memcpy(&bits, from + 8 * i, 8);
-        found |= (bits & mask) == mask;
-    }
-    return found;
-}
-
-static bool has_nonfinite(const void *src, enum gram_dtype dtype, int64_t first, int64_t n)
-{
-    const char *from = (const char *)src + first * (gram_dtype_bits(dtype) / 8);
-
-    switch (dtype) {
-    case GRAM_BF16:
-        return has_nonfinite_16(from, n, 0x7f80);
-    case GRAM_F16:
-        return has_nonfinite_16(from, n, 0x7c00);
-    case GRAM_F32:
-        return has_nonfinite_32(from, n);
-    case GRAM_F64:
-        return has_nonfinite_64(from, n);
-    default:
-        return false;
-    }
-}
-
-int64_t gram_find_nonfinite(const void *src, enum gram_dtype dtype, int64_t first, int64_t n)
-{
-    for (int64_t at = 0; at < n; at += RUN) {
-        const int64_t len = gram_min_i64(RUN, n - at);
-        if (!has_nonfinite(src, dtype, first + at, len))
+    if (!holds[dtype])
+        return n;
+    for (int64_t begin = 0; begin < n; begin += STRIDE) {
+        const int64_t count = n - begin < STRIDE ? n - begin : STRIDE;
+        if (!holds[dtype](bytes + begin * size, count))
             continue;
-        for (int64_t i = at; i < at + len; i++) {
-            if (has_nonfinite(src, dtype, first + i, 1))
-                return first + i;
+        for (int64_t i = 0; i < count; i++) {
+            if (holds[dtype](bytes + (begin + i) * size, 1))
+                return begin + i;
         }
     }
-    return -1;
+    return n;
 }

@@ -126,15 +126,17 @@ static bool is_code_width(int64_t bits)
 static enum gram_status take_granularity(const char **at, struct gram_scheme *s, bool *is_set,
                                          const char *text, struct gram_error *err)
 {
-    const bool is_named = take_word(at, "-channel") || strncmp(*at, "-tensor", 7) == 0;
-
     if (*is_set)
         return gram_fail(err, GRAM_EINVAL, "scheme '%s' says twice which weights share a scale",
                          text);
     *is_set = true;
-    if (is_named) {
-        s->granularity = take_word(at, "-tensor") ? GRAM_PER_TENSOR : GRAM_PER_CHANNEL;
-        s->group = 0;
+    s->group = 0;
+    if (take_word(at, "-channel")) {
+        s->granularity = GRAM_PER_CHANNEL;
+        return GRAM_OK;
+    }
+    if (take_word(at, "-tensor")) {
+        s->granularity = GRAM_PER_TENSOR;
         return GRAM_OK;
     }
     *at += 2; /* "-g" */

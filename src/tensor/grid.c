@@ -1,0 +1,193 @@
+/*
+ * Encoding in loops that a compiler can vectorize without leave to reorder floats: maxima are taken on bit
+ * patterns, rounding is an addition of 1.5 * 2^23 (which leaves the integer in the low bits), sums run in
+ * LANES fixed lanes that are added up at the end.
+ */
+#include "tensor/grid.h"
+
+#include <math.h>
+
+#include "base/half.h"
+#include "tensor/dtype.h"
+
+enum { LANES = 8 };
+
+static const float round_magic = 12582912.0f; /* 1.5 * 2^23: |value| must stay below 2^22 */
+
+/* Bits as an integer that sorts like the float; its own inverse. */
+static inline int32_t ordered(int32_t bits)
+{
+    return bits ^ ((bits >> 31) & 0x7fffffff);
+}
+
+bool gram_range_add(struct gram_range *range, const float *x, int64_t n)
+{
+    const int32_t infinity = 0x7f800000;
+    int32_t low = ordered((int32_t)gram_f32_bits(range->low));
+    int32_t high = ordered((int32_t)gram_f32_bits(range->high));
+
+    for (int64_t i = 0; i < n; i++) {
+        const int32_t key = ordered((int32_t)gram_f32_bits(x[i]));
+        low = key < low ? key : low;
+        high = key > high ? key : high;
+    }
+    if (high >= infinity || low <= ordered((int32_t)0xff800000))
+        return false;
+    range->low = gram_f32_from_bits((uint32_t)ordered(low));
+    range->high = gram_f32_from_bits((uint32_t)ordered(high));
+    return true;
+}
+
+/* What matters of the types a scale is stored in. */
+static const struct {
+    float least, greatest, epsilon;
+} scale_limits[GRAM_N_DTYPE] = {
+    [GRAM_F32] = {0x1p-149f, 0x1.fffffep127f, 0x1p-23f},
+    [GRAM_F16] = {0x1p-24f, 65504.0f, 0x1p-10f},
+    [GRAM_BF16] = {0x1p-133f, 0x1.fep127f, 0x1p-7f},
+};
+
+/* The greatest scale whose every multiple on the grid is a finite f32. */
+static float greatest_scale(const struct gram_grid *grid)
+{
+    const float greatest = scale_limits[grid->scale_dtype].greatest;
+    if (grid->scale_dtype == GRAM_F16)
+        return greatest;
+    return greatest / (float)(1 << (grid->asymmetric ? grid->bits : grid->bits - 1));
+}
+
+static float as_stored(const struct gram_grid *grid, float scale)
+{
+    const float greatest = greatest_scale(grid);
+    uint32_t bytes;
+    float value;
+
+    gram_write_f32(&bytes, grid->scale_dtype, 0, &scale, 1);
+    gram_read_f32(&value, &bytes, grid->scale_dtype, 0, 1);
+    if (value == 0.0f)
+        return scale_limits[grid->scale_dtype].least;
+    return value > greatest ? greatest : value;
+}
+
+static inline float clamp(float value, float low, float high)
+{
+    value = value < low ? low : value;
+    return value > high ? high : value;
+}
+
+struct gram_step gram_grid_step(const struct gram_grid *grid, struct gram_range range)
+{
+    const float levels = (float)((1 << grid->bits) - 1);
+    const float bottom = -(float)(1 << (grid->bits - 1));
+
+    if (range.low == 0.0f && range.high == 0.0f)
+        return (struct gram_step){scale_limits[grid->scale_dtype].epsilon, 0};
+    if (!grid->asymmetric) {
+        const float absmax = -range.low > range.high ? -range.low : range.high;
+        return (struct gram_step){as_stored(grid, absmax / (levels / 2)), 0};
+    }
+    const float span = range.high - range.low;
+    const float scale = span <= scale_limits[GRAM_F32].greatest
+                            ? span / levels
+                            : range.high / levels - range.low / levels;
+    const float stored = as_stored(grid, scale);
+    const float zero = clamp(bottom - range.low / stored, bottom, bottom + levels);
+    return (struct gram_step){stored, (int)((zero + round_magic) - round_magic)};
+}
+
+bool gram_step_is_saturated(const struct gram_grid *grid, struct gram_step step)
+{
+    return step.scale >= greatest_scale(grid);
+}
+
+/* The constants of a loop over one run. */
+struct ladder {
+    float scale, zero, bottom, top;
+};
+
+static struct ladder ladder_of(const struct gram_grid *grid, struct gram_step step)
+{
+    const float half = (float)(1 << (grid->bits - 1));
+    return (struct ladder){step.scale, (float)step.zero, -half, half - 1};
+}
+
+/* The code of x, still with the magic number added. */
+static inline float code_of(const struct ladder *l, float x)
+{
+    return clamp(x / l->scale + l->zero, l->bottom, l->top) + round_magic;
+}
+
+static inline double squared_miss(const struct ladder *l, float x, float code)
+{
+    const double miss = (double)x - (double)((code - round_magic - l->zero) * l->scale);
+    return miss * miss;
+}
+
+static double add_up(const double lanes[LANES])
+{
+    return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
+           ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+}
+
+double gram_grid_encode(uint8_t *codes, const struct gram_grid *grid, struct gram_step step,
+                        const float *x, int64_t n)
+{
+    const struct ladder l = ladder_of(grid, step);
+    const uint32_t offset = 1u << (grid->bits - 1);
+    const int64_t whole = n / LANES * LANES;
+    double lanes[LANES] = {0};
+
+    for (int64_t i = 0; i < whole; i += LANES) {
+        float code[LANES];
+        for (int j = 0; j < LANES; j++)
+            code[j] = code_of(&l, x[i + j]);
+        for (int j = 0; j < LANES; j++)
+            lanes[j] += squared_miss(&l, x[i + j], code[j]);
+        for (int j = 0; j < LANES; j++)
+            codes[i + j] = (uint8_t)(gram_f32_bits(code[j]) + offset);
+    }
+    for (int64_t i = whole; i < n; i++) {
+        const float code = code_of(&l, x[i]);
+        lanes[i - whole] += squared_miss(&l, x[i], code);
+        codes[i] = (uint8_t)(gram_f32_bits(code) + offset);
+    }
+    return add_up(lanes);
+}
+
+double gram_grid_error(const struct gram_grid *grid, struct gram_step step, const float *x,
+                       int64_t n)
+{
+    const struct ladder l = ladder_of(grid, step);
+    const int64_t whole = n / LANES * LANES;
+    double lanes[LANES] = {0};
+
+    for (int64_t i = 0; i < whole; i += LANES) {
+        for (int j = 0; j < LANES; j++)
+            lanes[j] += squared_miss(&l, x[i + j], code_of(&l, x[i + j]));
+    }
+    for (int64_t i = whole; i < n; i++)
+        lanes[i - whole] += squared_miss(&l, x[i], code_of(&l, x[i]));
+    return add_up(lanes);
+}
+
+void gram_grid_decode(float *x, const struct gram_grid *grid, struct gram_step step,
+                      const uint8_t *codes, int64_t n)
+{
+    const int base = (1 << (grid->bits - 1)) + step.zero;
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (float)(codes[i] - base) * step.scale;
+}
+
+double gram_sum_squares(const float *x, int64_t n)
+{
+    const int64_t whole = n / LANES * LANES;
+    double lanes[LANES] = {0};
+
+    for (int64_t i = 0; i < whole; i += LANES) {
+        for (int j = 0; j < LANES; j++)
+            lanes[j] += (double)x[i + j] * (double)x[i + j];
+    }
+    for (int64_t i = whole; i < n; i++)
+        lanes[i - whole] += (double)x[i] * (double)x[i];
+    return add_up(lanes);
+}
