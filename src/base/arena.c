@@ -11,18 +11,24 @@ enum { ALIGN = 64, BLOCK = 64 * 1024 };
 
 struct gram_arena_block {
     struct gram_arena_block *before;
-    size_t used, size; /* of the bytes behind this header */
+    char *base;        /* aligned */
+    size_t used, size; /* of the bytes at base */
 };
 
+/* calloc, because the system hands out large zeroed blocks without touching them: a cache for a long context
+ * takes memory only as far as it is filled. */
 static struct gram_arena_block *new_block(struct gram_arena *arena, size_t size)
 {
     size_t total;
-    if (!gram_add_size(&total, size, ALIGN + ALIGN - 1))
+    if (!gram_add_size(&total, size, sizeof(struct gram_arena_block) + ALIGN))
         return NULL;
-    struct gram_arena_block *block = aligned_alloc(ALIGN, total / ALIGN * ALIGN);
+    struct gram_arena_block *block = calloc(1, total);
     if (!block)
         return NULL;
-    *block = (struct gram_arena_block){arena->last, 0, total / ALIGN * ALIGN - ALIGN};
+    const uintptr_t after = (uintptr_t)(block + 1);
+    block->before = arena->last;
+    block->base = (char *)(block + 1) + (ALIGN - after % ALIGN) % ALIGN;
+    block->size = size;
     arena->last = block;
     return block;
 }
@@ -39,9 +45,9 @@ void *gram_arena_take(struct gram_arena *arena, size_t count, size_t size)
         block = new_block(arena, padded > BLOCK ? padded : BLOCK);
     if (!block)
         return NULL;
-    char *at = (char *)block + ALIGN + block->used;
+    char *at = block->base + block->used;
     block->used += padded;
-    return memset(at, 0, bytes);
+    return at;
 }
 
 char *gram_arena_strn(struct gram_arena *arena, const char *s, size_t len)
