@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cpu.h"
+#include "bench.h"
 
 static const char *const level_names[] = {"ref", "avx2", "avx512", "avx512vnni", "neon", "dotprod"};
 enum { N_LEVELS = sizeof level_names / sizeof level_names[0] };
@@ -69,21 +70,42 @@ static bool same_pointer(const struct gram_kernels *a, const struct gram_kernels
     return memcmp((const char *)a + offset, (const char *)b + offset, sizeof(check_fn *)) == 0;
 }
 
-static int check_level(const char *level, const struct gram_kernels *kernels,
-                       const struct gram_kernels *below, const char *only, int *number)
+/* One level, and which of its kernels to look at: those that the level below does not share. */
+struct level {
+    const char *name, *only;
+    struct gram_kernels kernels, below;
+    bool has_below;
+};
+
+static bool wanted_row(const struct level *l, const struct kernel_row *row)
 {
-    static struct gram_kernels ref;
+    return (!l->only || strcmp(l->only, row->name) == 0) &&
+           !(l->has_below && same_pointer(&l->kernels, &l->below, row->offset));
+}
+
+static bool wanted_name(const char *kernel, void *context)
+{
+    for (int i = 0; i < N_ROWS; i++) {
+        if (strcmp(kernel, rows[i].name) == 0)
+            return wanted_row(context, &rows[i]);
+    }
+    return false;
+}
+
+/* Prints a TAP line per kernel; *number is that of the last one. Returns how many failed. */
+static int check_level(const struct level *l, int *number)
+{
+    struct gram_kernels ref;
     int failed = 0;
 
     gram_kernels_init(&ref, 0);
     for (int i = 0; i < N_ROWS; i++) {
-        if (only && strcmp(only, rows[i].name) != 0)
+        if (!wanted_row(l, &rows[i]))
             continue;
-        if (below && same_pointer(kernels, below, rows[i].offset))
-            continue;
-        struct kcheck c = {.kernels = kernels, .ref = &ref, .storage = rows[i].storage, .rng = {7}};
+        struct kcheck c = {
+            .kernels = &l->kernels, .ref = &ref, .storage = rows[i].storage, .rng = {7}};
         rows[i].check(&c);
-        printf("%sok %d - %s %s\n", c.failures ? "not " : "", ++*number, level, rows[i].name);
+        printf("%sok %d - %s %s\n", c.failures ? "not " : "", ++*number, l->name, rows[i].name);
         fflush(stdout);
         failed += c.failures > 0;
     }
@@ -92,27 +114,26 @@ static int check_level(const char *level, const struct gram_kernels *kernels,
 
 static int run_levels(const struct options *o)
 {
-    struct gram_kernels kernels, below;
+    struct level l = {.only = o->only};
     int failed = 0, number = 0, levels = 0;
-    bool has_below = false;
 
     for (int i = 0; i < N_LEVELS; i++) {
         unsigned flags;
-        if (gram_cpu_mask(&flags, level_names[i], gram_cpu_detect(), NULL) != GRAM_OK) {
-            printf("# %s: not on this processor, skipped\n", level_names[i]);
+        l.name = level_names[i];
+        if (gram_cpu_mask(&flags, l.name, gram_cpu_detect(), NULL) != GRAM_OK) {
+            printf("# %s: not on this processor, skipped\n", l.name);
             continue;
         }
-        gram_kernels_init(&kernels, flags);
-        if (!o->cpu || strcmp(o->cpu, level_names[i]) == 0) {
+        gram_kernels_init(&l.kernels, flags);
+        if (!o->cpu || strcmp(o->cpu, l.name) == 0) {
             levels++;
             if (o->bench)
-                bench_level(level_names[i], &kernels, has_below ? &below : NULL, o->only);
+                bench_level(l.name, &l.kernels, wanted_name, &l);
             else
-                failed += check_level(level_names[i], &kernels, has_below ? &below : NULL, o->only,
-                                      &number);
+                failed += check_level(&l, &number);
         }
-        below = kernels;
-        has_below = true;
+        l.below = l.kernels;
+        l.has_below = true;
     }
     if (!o->bench)
         printf("1..%d\n", number);

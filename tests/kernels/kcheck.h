@@ -53,11 +53,4 @@ bool near(float got, double want, double bound);
 extern const int64_t sizes[];
 extern const int n_sizes;
 
-/* Smallest of several timings of work(context), in seconds per call. */
-double time_of(void (*work)(void *context), void *context);
-
-/* Timings of the named kernel (NULL: all) at one level, against ceilings measured here. */
-void bench_level(const char *level, const struct gram_kernels *kernels,
-                 const struct gram_kernels *below, const char *only);
-
 #endif

@@ -119,12 +119,16 @@ static inline void gemm_rows(float *y, const float *x, const float *w, const str
         gemm_blocks[rows - 1][0](y + n, x, w + n * g->w_stride, g);
 }
 
+/* As few blocks as can be, of as equal heights as can be. */
 static inline void gemm_body(float *y, const float *x, const float *w, const struct gemm *g,
                              int64_t T, int64_t N)
 {
-    for (int64_t t = 0; t < T; t += GEMM_ROWS)
-        gemm_rows(y + t * g->y_stride, x + t * g->x_stride, w, g,
-                  T - t < GEMM_ROWS ? T - t : GEMM_ROWS, N);
+    const int64_t blocks = (T + GEMM_ROWS - 1) / GEMM_ROWS;
+
+    for (int64_t i = 0; i < blocks; i++) {
+        const int64_t t = T * i / blocks, rows = T * (i + 1) / blocks - t;
+        gemm_rows(y + t * g->y_stride, x + t * g->x_stride, w, g, rows, N);
+    }
 }
 
 static inline float dot_body(const float *a, const float *b, int64_t n)

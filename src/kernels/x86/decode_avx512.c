@@ -14,7 +14,7 @@
 
 static inline __mmask16 first_n(int64_t n)
 {
-    return n < 16 ? (__mmask16)((1u << n) - 1) : (__mmask16)0xffff;
+    return (__mmask16)(n < 16 ? (1u << n) - 1 : 0xffffu);
 }
 
 static inline __m512i lanes(void)
