@@ -60,4 +60,37 @@ enum gram_status gram_compressed_find(const struct gram_compressed *ct, const ch
                                       const struct gram_compressed_group **group,
                                       struct gram_error *err);
 
+/* The tensors of one linear, in the order in which they are described here. */
+enum gram_compressed_part {
+    GRAM_PART_CODES,  /* weight_packed i32 [rows, words], or weight i8 [rows, cols] */
+    GRAM_PART_SCALES, /* weight_scale [rows, groups], or [1] */
+    GRAM_PART_SHAPE,  /* weight_shape i64 [2]; packed codes only */
+    GRAM_PART_ZEROS,  /* weight_zero_point i32 [words, groups] packed along rows, or i8 [1] */
+    GRAM_N_PART
+};
+
+/*
+ * Describe what a linear under `scheme` is stored as: name, dtype, shape, count, bytes; data is NULL.
+ * A part that this scheme does not have gets a NULL name. False if memory ran out.
+ */
+bool gram_compressed_parts(struct gram_tensor parts[GRAM_N_PART], const struct gram_scheme *scheme,
+                           const char *module, int64_t rows, int64_t cols,
+                           enum gram_dtype scale_dtype, struct gram_arena *arena);
+
+/* Zero points [rows, groups] as they are stored: packed along rows, each group's column a bit stream of
+ * unsigned codes. out is [gram_code_row_bytes(rows, bits) / 4, groups] words. False if memory ran out. */
+bool gram_compressed_pack_zeros(uint32_t *out, const int8_t *zeros, int64_t rows, int64_t groups,
+                                int bits);
+
+/* A linear of the model, for the config. */
+struct gram_compressed_linear {
+    const char *module;
+    const struct gram_scheme *scheme; /* anything but codes counts as left in float */
+    const char *observer;
+};
+
+/* quantization_config for these linears, all that the model has. Yours, json_decref(); NULL if memory
+ * ran out. */
+json_t *gram_compressed_config(const struct gram_compressed_linear *linears, size_t n);
+
 #endif
