@@ -13,7 +13,7 @@ static const struct option_row rows[] = {
     {.name = "top-k", .type = OPTION_INT, .argument = "N", .fallback = "0", .low = 0,
      .high = 1 << 27, .help = "sample from the N most probable tokens, 0 for all",
      .offset = AT(top_k)},
-    {.name = "top-p", .type = OPTION_REAL, .argument = "P", .fallback = "1", .low = 1e-9, .high = 1,
+    {.name = "top-p", .type = OPTION_REAL, .argument = "P", .fallback = "1", .low = 0, .high = 1,
      .help = "sample from the fewest tokens whose probability reaches P", .offset = AT(top_p)},
     {.name = "min-p", .type = OPTION_REAL, .argument = "P", .fallback = "0", .low = 0, .high = 1,
      .help = "drop tokens less probable than P times the most probable", .offset = AT(min_p)},

@@ -19,7 +19,8 @@ void progress_report(struct progress *progress, const struct gram_progress *repo
 /* Take the bar off the terminal; before anything else is printed. */
 void progress_end(struct progress *progress);
 
-/* SIGINT and SIGTERM set a flag, the second one ends the process; SIGPIPE is ignored. */
+/* SIGINT and SIGTERM set a flag, the second one ends the process. A reader that has
+ * gone and a file that grew too large are errors of write(), not signals. */
 void signals_install(void);
 /* The signal that was received, 0 for none. */
 int signals_received(void);

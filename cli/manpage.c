@@ -56,7 +56,7 @@ static void option_entry(FILE *out, const struct option_row *row)
     }
     fputc('\n', out);
     if (row->choices) {
-        fputs("One of", out);
+        fputs(".br\nOne of", out);
         for (const struct gram_choice *c = row->choices(); c->name; c++) {
             fputs(c == row->choices() ? " " : ", ", out);
             roff(out, c->name);

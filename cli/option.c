@@ -97,26 +97,48 @@ static size_t find_row(const struct getopt_table *t, int code)
     return t->n;
 }
 
-/* Why getopt_long() returned '?'. optopt is a letter, the code of a long option that takes no
- * argument, or 0 when a long name is unknown or could be several. */
-static enum gram_status unknown_option(const struct getopt_table *t, const char *typed,
-                                       struct gram_error *err)
+/* The long names that start with `name`, "--top-k, --top-p"; how many there are. */
+static size_t list_matches(const struct getopt_table *t, const char *name, char *out, size_t cap)
 {
-    if (optopt >= LONG_BASE && find_row(t, optopt) < t->n)
-        return refuse(err, GRAM_EINVAL, "--%s takes no argument",
-                      t->rows[find_row(t, optopt)]->name);
-    if (optopt)
-        return refuse(err, GRAM_EINVAL, "unknown option '-%c' (--help lists all)", optopt);
+    size_t matches = 0, len = 0;
 
-    char name[64];
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(typed + 2, "="), typed + 2);
+    for (size_t i = 0; i < t->n; i++)
+        if (strncmp(t->rows[i]->name, name, strlen(name)) == 0 && len < cap)
+            len += (size_t)snprintf(out + len, cap - len, "%s--%s", matches++ ? ", " : "",
+                                    t->rows[i]->name);
+    return matches;
+}
+
+static enum gram_status unknown_long(const struct getopt_table *t, const char *name,
+                                     struct gram_error *err)
+{
     struct suggestion s = {.wrong = name};
+    char all[256];
+
+    if (list_matches(t, name, all, sizeof all) > 1)
+        return refuse(err, GRAM_EINVAL, "'--%s' could be %s", name, all);
     for (size_t i = 0; i < t->n; i++)
         suggest(&s, t->rows[i]->name);
     if (s.best)
         return refuse(err, GRAM_EINVAL, "unknown option '--%s'; did you mean '--%s'?", name,
                       s.best);
     return refuse(err, GRAM_EINVAL, "unknown option '--%s' (--help lists all)", name);
+}
+
+/* Why getopt_long() returned '?'. optopt is a letter, the code of a long option that takes no
+ * argument, or 0 when a long name is unknown or could be several. */
+static enum gram_status unknown_option(const struct getopt_table *t, const char *typed,
+                                       struct gram_error *err)
+{
+    char name[64];
+
+    if (optopt >= LONG_BASE && find_row(t, optopt) < t->n)
+        return refuse(err, GRAM_EINVAL, "--%s takes no argument",
+                      t->rows[find_row(t, optopt)]->name);
+    if (optopt || strncmp(typed, "--", 2) != 0)
+        return refuse(err, GRAM_EINVAL, "unknown option '-%c' (--help lists all)", optopt);
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(typed + 2, "="), typed + 2);
+    return unknown_long(t, name, err);
 }
 
 static enum gram_status store_defaults(const struct getopt_table *t, void *options,

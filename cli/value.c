@@ -113,7 +113,8 @@ static enum gram_status store_size(const struct option_row *row, const char *tex
     uint64_t value;
 
     if (!parse_size(text, &value) || !in_range(row, (double)value))
-        return bad_value(row, text, "a size such as 500m, 5g or 4gi", err);
+        return refuse(err, GRAM_EINVAL, "--%s: '%s' is not a size such as 500m, 5g or 4gi",
+                      row->name, text);
     *(uint64_t *)field = value;
     return GRAM_OK;
 }
