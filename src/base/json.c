@@ -7,7 +7,8 @@
 
 #include "base/file.h"
 
-/* Nesting is measured before the parser recurses. Returns the offset where it gets too deep, or len. */
+/* Nesting is measured before the parser recurses. Returns the offset where it gets too deep, or
+ * len. */
 static size_t too_deep_at(const char *s, size_t len)
 {
     size_t depth = 0;
@@ -42,8 +43,13 @@ enum gram_status gram_json_parse(json_t **out, const void *bytes, size_t len, co
     if (deep < len)
         return gram_fail(err, GRAM_EFORMAT, "%s: byte %zu: JSON nested deeper than %d", where, deep,
                          GRAM_JSON_DEPTH);
-    *out = json_loadb(bytes, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL,
-                      &problem);
+    /* Jansson loses a NUL that stands behind a number. */
+    const char *nul = len > 0 ? memchr(bytes, '\0', len) : NULL;
+    if (nul)
+        return gram_fail(err, GRAM_EFORMAT, "%s: byte %zu: a NUL in JSON text", where,
+                         (size_t)(nul - (const char *)bytes));
+    *out =
+        json_loadb(bytes, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &problem);
     if (*out)
         return GRAM_OK;
     if (json_error_code(&problem) == json_error_out_of_memory)
@@ -69,9 +75,9 @@ enum gram_status gram_json_load(json_t **out, const char *path, struct gram_erro
 static const char *type_name(const json_t *value)
 {
     static const char *const names[] = {
-        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array",   [JSON_STRING] = "a string",
-        [JSON_INTEGER] = "an integer", [JSON_REAL] = "a number", [JSON_TRUE] = "true",
-        [JSON_FALSE] = "false",      [JSON_NULL] = "null",
+        [JSON_OBJECT] = "an object",   [JSON_ARRAY] = "an array", [JSON_STRING] = "a string",
+        [JSON_INTEGER] = "an integer", [JSON_REAL] = "a number",  [JSON_TRUE] = "true",
+        [JSON_FALSE] = "false",        [JSON_NULL] = "null",
     };
     return names[json_typeof(value)];
 }

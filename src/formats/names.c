@@ -53,7 +53,8 @@ static enum gram_status check_names(const struct gram_name_map *map,
     gram_names_sort(sorted, map->n);
     const char *twice = gram_names_repeated(sorted, map->n);
     free(sorted);
-    return twice ? gram_fail(c->err, GRAM_EFORMAT, "%s: '%s' is there twice", c->where, twice)
+    return twice ? gram_fail(c->err, GRAM_EFORMAT, "%s: %s: '%s' is there twice", c->where, c->item,
+                             twice)
                  : GRAM_OK;
 }
 

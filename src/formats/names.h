@@ -23,8 +23,9 @@ struct gram_name_map {
     size_t n;
 };
 
-/* Read the object at the cursor; a name that stands twice and a value that is no string are
- * refused. Memory comes from arena, characters from pool (as gram_cursor_string() has it). */
+/* Read the object at the cursor, whose item must be set; a name that stands twice and a value that
+ * is no string are refused. Memory comes from arena, characters from pool (as gram_cursor_string()
+ * has it). */
 enum gram_status gram_name_map_read(struct gram_name_map *map, struct gram_json_cursor *c,
                                     size_t most, char **pool, struct gram_arena *arena);
 
