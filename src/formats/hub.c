@@ -79,12 +79,13 @@ static enum gram_status find_snapshot(struct gram_buf *path, const char *model,
     gram_buf_str(path, "/snapshots/");
     const bool found =
         !ref.failed && add_commit(path, ref.at) && !path->failed && gram_path_is_dir(path->at);
-    const enum gram_status status =
-        ref.failed || path->failed ? gram_fail_memory(err, model)
-        : found
-            ? GRAM_OK
-            : gram_fail(err, GRAM_ENOENT,
-                        "%s: no such directory, and no snapshot of it named by %s", model, ref.at);
+    enum gram_status status = GRAM_OK;
+    if (ref.failed || path->failed)
+        status = gram_fail_memory(err, model);
+    else if (!found)
+        status =
+            gram_fail(err, GRAM_ENOENT, "%s: no such directory, and no snapshot of it named by %s",
+                      model, ref.at);
     gram_buf_reset(&ref);
     return status;
 }

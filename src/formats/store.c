@@ -103,19 +103,28 @@ static enum gram_status check_index(const struct gram_store *store,
     return GRAM_OK;
 }
 
+static enum gram_status add_shard(struct gram_store *store, const char *dir, const char *name,
+                                  struct gram_error *err)
+{
+    char *path = gram_path_join(dir, name);
+    if (!path)
+        return gram_fail_memory(err, dir);
+    enum gram_status status = add_file(store, path, err);
+    if (status == GRAM_ENOENT)
+        gram_fail(err, status,
+                  "%s: the index names this file, but it is not there; is the model whole?", path);
+    free(path);
+    return status;
+}
+
 static enum gram_status add_shards(struct gram_store *store, const char *dir,
                                    const struct gram_hf_index *index, struct gram_error *err)
 {
     store->files = calloc((size_t)index->n_shards, sizeof(struct gram_file *));
     if (!store->files)
         return gram_fail_memory(err, dir);
-    for (int i = 0; i < index->n_shards; i++) {
-        char *path = gram_path_join(dir, index->shards[i]);
-        const enum gram_status status =
-            path ? add_file(store, path, err) : gram_fail_memory(err, dir);
-        free(path);
-        GRAM_TRY(status);
-    }
+    for (int i = 0; i < index->n_shards; i++)
+        GRAM_TRY(add_shard(store, dir, index->shards[i], err));
     return GRAM_OK;
 }
 
