@@ -1,6 +1,6 @@
 /*
- * Mean, then moments around it, then outliers by them. Each chunk of elements leaves its sums in a place of its
- * own, and these are added in order: nothing depends on which thread was faster.
+ * Mean, then moments around it, then outliers by them. Each chunk of elements leaves its sums in a place of
+ * its own, and these are added in order: nothing depends on which thread was faster.
  */
 #include "report/statistics.h"
 

@@ -48,7 +48,7 @@ int64_t gram_weight_bytes(const struct gram_weight *w);
 
 /* Code k of a row of codes, unsigned as stored. */
 unsigned gram_code_get(const void *row, int64_t k, int bits);
-/* n codes (each below 2^bits) to the bit stream; dst is gram_code_row_bytes(n, bits), padding becomes zero. */
+/* n codes (each below 2^bits) to the bit stream: dst[gram_code_row_bytes(n, bits)], padding becomes zero. */
 void gram_codes_pack(void *dst, const uint8_t *codes, int64_t n, int bits);
 /* n codes from position `first` of the bit stream. */
 void gram_codes_unpack(uint8_t *codes, const void *row, int64_t first, int64_t n, int bits);
