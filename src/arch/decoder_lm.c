@@ -23,34 +23,39 @@ const struct gram_config_key gram_decoder_lm_keys[] = {
     {NULL,                      GRAM_KEY_INT,  0,               false,    0,    0,        0},
 };
 
+/* clang-format off */
 #define L "layers.%d."
 #define M "model.layers.%d."
+#define ROW(role, kind, op, module, rows, cols, presence)                                          \
+    {GRAM_W_##role, GRAM_KIND_##kind, op, module, GRAM_DIM_##rows, GRAM_DIM_##cols, GRAM_##presence}
 const struct gram_weight_spec gram_decoder_lm_weights[GRAM_DECODER_LM_WEIGHTS] = {
-    /* role             kind                 op               module                        rows             cols             presence */
-    {GRAM_W_EMBED,      GRAM_KIND_EMBEDDING, "embed",         "model.embed_tokens",         GRAM_DIM_VOCAB,  GRAM_DIM_HIDDEN, GRAM_ALWAYS},
-    {GRAM_W_ATTN_NORM,  GRAM_KIND_VECTOR,    L "attn_norm",   M "input_layernorm",          GRAM_DIM_HIDDEN, GRAM_DIM_ONE,    GRAM_ALWAYS},
-    {GRAM_W_Q,          GRAM_KIND_LINEAR,    L "attn.q",      M "self_attn.q_proj",         GRAM_DIM_Q,      GRAM_DIM_HIDDEN, GRAM_ALWAYS},
-    {GRAM_W_Q_BIAS,     GRAM_KIND_VECTOR,    L "attn.q.bias", M "self_attn.q_proj",         GRAM_DIM_Q,      GRAM_DIM_ONE,    GRAM_IF_QKV_BIAS},
-    {GRAM_W_K,          GRAM_KIND_LINEAR,    L "attn.k",      M "self_attn.k_proj",         GRAM_DIM_KV,     GRAM_DIM_HIDDEN, GRAM_ALWAYS},
-    {GRAM_W_K_BIAS,     GRAM_KIND_VECTOR,    L "attn.k.bias", M "self_attn.k_proj",         GRAM_DIM_KV,     GRAM_DIM_ONE,    GRAM_IF_QKV_BIAS},
-    {GRAM_W_V,          GRAM_KIND_LINEAR,    L "attn.v",      M "self_attn.v_proj",         GRAM_DIM_KV,     GRAM_DIM_HIDDEN, GRAM_ALWAYS},
-    {GRAM_W_V_BIAS,     GRAM_KIND_VECTOR,    L "attn.v.bias", M "self_attn.v_proj",         GRAM_DIM_KV,     GRAM_DIM_ONE,    GRAM_IF_QKV_BIAS},
-    {GRAM_W_Q_NORM,     GRAM_KIND_VECTOR,    L "attn.q_norm", M "self_attn.q_norm",         GRAM_DIM_HEAD,   GRAM_DIM_ONE,    GRAM_IF_QK_NORM},
-    {GRAM_W_K_NORM,     GRAM_KIND_VECTOR,    L "attn.k_norm", M "self_attn.k_norm",         GRAM_DIM_HEAD,   GRAM_DIM_ONE,    GRAM_IF_QK_NORM},
-    {GRAM_W_O,          GRAM_KIND_LINEAR,    L "attn.o",      M "self_attn.o_proj",         GRAM_DIM_HIDDEN, GRAM_DIM_Q,      GRAM_ALWAYS},
-    {GRAM_W_O_BIAS,     GRAM_KIND_VECTOR,    L "attn.o.bias", M "self_attn.o_proj",         GRAM_DIM_HIDDEN, GRAM_DIM_ONE,    GRAM_IF_OUTPUT_BIAS},
-    {GRAM_W_FFN_NORM,   GRAM_KIND_VECTOR,    L "mlp_norm",    M "post_attention_layernorm", GRAM_DIM_HIDDEN, GRAM_DIM_ONE,    GRAM_ALWAYS},
-    {GRAM_W_GATE,       GRAM_KIND_LINEAR,    L "mlp.gate",    M "mlp.gate_proj",            GRAM_DIM_FFN,    GRAM_DIM_HIDDEN, GRAM_ALWAYS},
-    {GRAM_W_GATE_BIAS,  GRAM_KIND_VECTOR,    L "mlp.gate.bias", M "mlp.gate_proj",          GRAM_DIM_FFN,    GRAM_DIM_ONE,    GRAM_IF_MLP_BIAS},
-    {GRAM_W_UP,         GRAM_KIND_LINEAR,    L "mlp.up",      M "mlp.up_proj",              GRAM_DIM_FFN,    GRAM_DIM_HIDDEN, GRAM_ALWAYS},
-    {GRAM_W_UP_BIAS,    GRAM_KIND_VECTOR,    L "mlp.up.bias", M "mlp.up_proj",              GRAM_DIM_FFN,    GRAM_DIM_ONE,    GRAM_IF_MLP_BIAS},
-    {GRAM_W_DOWN,       GRAM_KIND_LINEAR,    L "mlp.down",    M "mlp.down_proj",            GRAM_DIM_HIDDEN, GRAM_DIM_FFN,    GRAM_ALWAYS},
-    {GRAM_W_DOWN_BIAS,  GRAM_KIND_VECTOR,    L "mlp.down.bias", M "mlp.down_proj",          GRAM_DIM_HIDDEN, GRAM_DIM_ONE,    GRAM_IF_MLP_BIAS},
-    {GRAM_W_NORM,       GRAM_KIND_VECTOR,    "norm",          "model.norm",                 GRAM_DIM_HIDDEN, GRAM_DIM_ONE,    GRAM_ALWAYS},
-    {GRAM_W_LM_HEAD,    GRAM_KIND_LM_HEAD,   "lm_head",       "lm_head",                    GRAM_DIM_VOCAB,  GRAM_DIM_HIDDEN, GRAM_IF_UNTIED},
+    /*  role       kind       op                checkpoint name               rows    cols    presence */
+    ROW(EMBED,     EMBEDDING, "embed",          "model.embed_tokens",         VOCAB,  HIDDEN, ALWAYS),
+    ROW(ATTN_NORM, VECTOR,    L "attn_norm",    M "input_layernorm",          HIDDEN, ONE,    ALWAYS),
+    ROW(Q,         LINEAR,    L "attn.q",       M "self_attn.q_proj",         Q,      HIDDEN, ALWAYS),
+    ROW(Q_BIAS,    VECTOR,    L "attn.q.bias",  M "self_attn.q_proj",         Q,      ONE,    IF_QKV_BIAS),
+    ROW(K,         LINEAR,    L "attn.k",       M "self_attn.k_proj",         KV,     HIDDEN, ALWAYS),
+    ROW(K_BIAS,    VECTOR,    L "attn.k.bias",  M "self_attn.k_proj",         KV,     ONE,    IF_QKV_BIAS),
+    ROW(V,         LINEAR,    L "attn.v",       M "self_attn.v_proj",         KV,     HIDDEN, ALWAYS),
+    ROW(V_BIAS,    VECTOR,    L "attn.v.bias",  M "self_attn.v_proj",         KV,     ONE,    IF_QKV_BIAS),
+    ROW(Q_NORM,    VECTOR,    L "attn.q_norm",  M "self_attn.q_norm",         HEAD,   ONE,    IF_QK_NORM),
+    ROW(K_NORM,    VECTOR,    L "attn.k_norm",  M "self_attn.k_norm",         HEAD,   ONE,    IF_QK_NORM),
+    ROW(O,         LINEAR,    L "attn.o",       M "self_attn.o_proj",         HIDDEN, Q,      ALWAYS),
+    ROW(O_BIAS,    VECTOR,    L "attn.o.bias",  M "self_attn.o_proj",         HIDDEN, ONE,    IF_OUTPUT_BIAS),
+    ROW(FFN_NORM,  VECTOR,    L "mlp_norm",     M "post_attention_layernorm", HIDDEN, ONE,    ALWAYS),
+    ROW(GATE,      LINEAR,    L "mlp.gate",     M "mlp.gate_proj",            FFN,    HIDDEN, ALWAYS),
+    ROW(GATE_BIAS, VECTOR,    L "mlp.gate.bias",M "mlp.gate_proj",            FFN,    ONE,    IF_MLP_BIAS),
+    ROW(UP,        LINEAR,    L "mlp.up",       M "mlp.up_proj",              FFN,    HIDDEN, ALWAYS),
+    ROW(UP_BIAS,   VECTOR,    L "mlp.up.bias",  M "mlp.up_proj",              FFN,    ONE,    IF_MLP_BIAS),
+    ROW(DOWN,      LINEAR,    L "mlp.down",     M "mlp.down_proj",            HIDDEN, FFN,    ALWAYS),
+    ROW(DOWN_BIAS, VECTOR,    L "mlp.down.bias",M "mlp.down_proj",            HIDDEN, ONE,    IF_MLP_BIAS),
+    ROW(NORM,      VECTOR,    "norm",           "model.norm",                 HIDDEN, ONE,    ALWAYS),
+    ROW(LM_HEAD,   LM_HEAD,   "lm_head",        "lm_head",                    VOCAB,  HIDDEN, IF_UNTIED),
 };
 #undef L
 #undef M
+#undef ROW
+/* clang-format on */
 
 /* A block under construction. */
 struct block {

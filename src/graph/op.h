@@ -27,7 +27,7 @@ struct gram_op {
     /* For `rows` tokens behind `past` cached ones; NULL: negligible. */
     void (*cost)(const struct gram_graph *g, const struct gram_node *node, int64_t rows,
                  int64_t past, struct gram_cost *cost);
-    /* Bytes of scratch for one worker, and shared by all, at most `rows` rows and `context` keys; NULL: none. */
+    /* Bytes of scratch for one worker, and shared by all, for at most so many rows and keys; NULL: none. */
     int64_t (*worker_scratch)(const struct gram_graph *g, const struct gram_node *node,
                               int64_t rows, int64_t context);
     int64_t (*shared_scratch)(const struct gram_graph *g, const struct gram_node *node,
