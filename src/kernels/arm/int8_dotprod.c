@@ -11,16 +11,16 @@ ALWAYS_INLINE void dot_block(int32_t *out, const int8_t *x, const int8_t *w, int
     int32x4_t sum[8];
     int64_t k = 0;
 
-#pragma GCC unroll 8
+    UNROLL
     for (int n = 0; n < N; n++)
         sum[n] = vdupq_n_s32(0);
     for (; k + 16 <= K; k += 16) {
         const int8x16_t a = vld1q_s8(x + k);
-#pragma GCC unroll 8
+        UNROLL
         for (int n = 0; n < N; n++)
             sum[n] = vdotq_s32(sum[n], vld1q_s8(w + n * w_stride + k), a);
     }
-#pragma GCC unroll 8
+    UNROLL
     for (int n = 0; n < N; n++) {
         out[n] = vaddvq_s32(sum[n]);
         for (int64_t tail = k; tail < K; tail++)

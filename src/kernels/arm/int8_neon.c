@@ -58,11 +58,11 @@ ALWAYS_INLINE void dot_block(int32_t *out, const int8_t *x, const int8_t *w, int
 
     for (; k + 16 <= K; k += 16) {
         const int8x16_t a = vld1q_s8(x + k);
-#pragma GCC unroll 4
+        UNROLL
         for (int n = 0; n < N; n++)
             sum[n] = add_products(sum[n], a, vld1q_s8(w + n * w_stride + k));
     }
-#pragma GCC unroll 4
+    UNROLL
     for (int n = 0; n < N; n++) {
         out[n] = vaddvq_s32(sum[n]);
         for (int64_t tail = k; tail < K; tail++)

@@ -8,6 +8,8 @@
 #ifndef GRAM_KERNELS_SIMD_EXP_H
 #define GRAM_KERNELS_SIMD_EXP_H
 
+#include "kernels/simd/inline.h"
+
 static const float exp_coefficients[] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
                                          4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
 enum { EXP_TERMS = sizeof exp_coefficients / sizeof exp_coefficients[0] };
@@ -20,7 +22,7 @@ static inline vf vf_exp(vf x)
     r = vf_fnma(n, vf_set(-2.12194440e-4f), r);
 
     vf sum = vf_set(exp_coefficients[0]);
-#pragma GCC unroll 8
+    UNROLL
     for (int i = 1; i < EXP_TERMS; i++)
         sum = vf_fma(sum, r, vf_set(exp_coefficients[i]));
     const vf series = vf_add(vf_fma(sum, vf_mul(r, r), r), vf_set(1.0f));

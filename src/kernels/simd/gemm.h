@@ -24,16 +24,16 @@ ALWAYS_INLINE void gemm_step(vf acc[GEMM_ROWS][GEMM_LONE_COLS], const float *x, 
 {
     vf b[GEMM_LONE_COLS];
 
-#pragma GCC unroll 8
+    UNROLL
     for (int n = 0; n < N; n++) {
         const float *at = w + n * g->w_stride;
         b[n] = left ? vf_load_n(at, left) : vf_load(at);
     }
-#pragma GCC unroll 8
+    UNROLL
     for (int t = 0; t < T; t++) {
         const float *at = x + t * g->x_stride;
         const vf a = left ? vf_load_n(at, left) : vf_load(at);
-#pragma GCC unroll 8
+        UNROLL
         for (int n = 0; n < N; n++)
             acc[t][n] = vf_fma(a, b[n], acc[t][n]);
     }
@@ -46,9 +46,9 @@ ALWAYS_INLINE void gemm_block(float *y, const float *x, const float *w, const st
     vf acc[GEMM_ROWS][GEMM_LONE_COLS];
     int64_t k = 0;
 
-#pragma GCC unroll 8
+    UNROLL
     for (int t = 0; t < T; t++) {
-#pragma GCC unroll 8
+        UNROLL
         for (int n = 0; n < GEMM_LONE_COLS; n++)
             acc[t][n] = vf_set(0.0f);
     }
@@ -56,9 +56,9 @@ ALWAYS_INLINE void gemm_block(float *y, const float *x, const float *w, const st
         gemm_step(acc, x + k, w + k, g, T, N, 0);
     if (k < g->K)
         gemm_step(acc, x + k, w + k, g, T, N, g->K - k);
-#pragma GCC unroll 8
+    UNROLL
     for (int t = 0; t < T; t++) {
-#pragma GCC unroll 2
+        UNROLL
         for (int n = 0; n < N; n += 4) {
             const vf *a = acc[t] + n;
             vf4_add_to(y + t * g->y_stride + n, vf_sums(a[0], a[1], a[2], a[3]), N < 4 ? N : 4);
@@ -137,7 +137,7 @@ static inline float dot_body(const float *a, const float *b, int64_t n)
     int64_t i = 0;
 
     for (; i + 4 * VF <= n; i += 4 * VF) {
-#pragma GCC unroll 4
+        UNROLL
         for (int j = 0; j < 4; j++)
             sum[j] = vf_fma(vf_load(a + i + j * VF), vf_load(b + i + j * VF), sum[j]);
     }

@@ -62,7 +62,7 @@ ALWAYS_INLINE void run_stream(float *dst, const struct codes *codes, int64_t k, 
 
     for (; i + 8 * vectors <= n && end - in >= PIECE; i += 8 * vectors, in += bits * vectors) {
         const __m256i piece = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)in));
-#pragma GCC unroll 8
+        UNROLL
         for (int v = 0; v < vectors; v++)
             _mm256_storeu_ps(dst + i + 8 * v, dequantize(unpack_8(piece, v, bits), bias, scale));
     }

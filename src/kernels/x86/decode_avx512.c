@@ -83,7 +83,7 @@ ALWAYS_INLINE void run_stream(float *dst, const struct codes *codes, int64_t k, 
     for (; i + 16 * vectors <= n && end - in >= PIECE;
          i += 16 * vectors, in += 2 * bits * vectors) {
         const __m512i piece = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)in));
-#pragma GCC unroll 4
+        UNROLL
         for (int v = 0; v < vectors; v++)
             _mm512_storeu_ps(dst + i + 16 * v, unpack_16(piece, v, &u));
     }

@@ -73,13 +73,13 @@ ALWAYS_INLINE void dot_block(int32_t *out, const int8_t *x, const int8_t *w, int
 
     for (; k + 16 <= K; k += 16) {
         const __m256i a = load_words(x + k);
-#pragma GCC unroll 4
+        UNROLL
         for (int n = 0; n < N; n++) {
             const __m256i b = load_words(w + n * w_stride + k);
             sum[n] = _mm256_add_epi32(sum[n], _mm256_madd_epi16(a, b));
         }
     }
-#pragma GCC unroll 4
+    UNROLL
     for (int n = 0; n < N; n++) {
         out[n] = sum_i32(sum[n]);
         for (int64_t tail = k; tail < K; tail++)

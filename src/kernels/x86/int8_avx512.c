@@ -54,11 +54,11 @@ ALWAYS_INLINE void dot_block(int32_t *out, const int8_t *x, const int8_t *w, int
     for (int64_t k = 0; k < K; k += 32) {
         const __mmask32 mask = K - k < 32 ? (1u << (K - k)) - 1 : ~0u;
         const __m512i a = _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(mask, x + k));
-#pragma GCC unroll 4
+        UNROLL
         for (int n = 0; n < N; n++)
             sum[n] = add_products(sum[n], a, _mm256_maskz_loadu_epi8(mask, w + n * w_stride + k));
     }
-#pragma GCC unroll 4
+    UNROLL
     for (int n = 0; n < N; n++)
         out[n] = _mm512_reduce_add_epi32(sum[n]);
 }

@@ -30,7 +30,7 @@ ALWAYS_INLINE void dot_step(__m512i *sum, const int8_t *x, const int8_t *w, int6
     const __m512i shift = _mm512_set1_epi8(-128);
     const __m512i a = _mm512_maskz_loadu_epi8(mask, x);
 
-#pragma GCC unroll 8
+    UNROLL
     for (int n = 0; n < N; n++) {
         const __m512i b = _mm512_maskz_loadu_epi8(mask, w + n * w_stride);
         sum[n] = _mm512_dpbusd_epi32(sum[n], _mm512_xor_si512(b, shift), a);
@@ -44,14 +44,14 @@ ALWAYS_INLINE void dot_block(int32_t *out, const int8_t *x, const int8_t *w, int
     __m512i sum[8];
     int64_t k = 0;
 
-#pragma GCC unroll 8
+    UNROLL
     for (int n = 0; n < N; n++)
         sum[n] = _mm512_setzero_si512();
     for (; k + 64 <= K; k += 64)
         dot_step(sum, x + k, w + k, w_stride, N, ~0ull);
     if (k < K)
         dot_step(sum, x + k, w + k, w_stride, N, first_n(K - k));
-#pragma GCC unroll 8
+    UNROLL
     for (int n = 0; n < N; n++)
         out[n] = (int32_t)((uint32_t)_mm512_reduce_add_epi32(sum[n]) - (uint32_t)excess);
 }
