@@ -20,7 +20,7 @@ static int forget_the_environment(void **state)
 /* Make root/a/b/c, folder by folder. */
 static void make_folders(const char *root, const char *relative)
 {
-    char path[600];
+    char path[800];
     for (const char *end = relative; end; end = strchr(end + 1, '/')) {
         snprintf(path, sizeof path, "%s/%.*s", root, (int)(end - relative), relative);
         mkdir(path, 0700);
