@@ -3,9 +3,11 @@
 #include "kcheck.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cpu.h"
 #include "bench.h"
@@ -92,6 +94,22 @@ static bool wanted_name(const char *kernel, void *context)
     return false;
 }
 
+/* For the line that a crash leaves: most are accesses to the page behind a buffer. */
+static const char *running_level, *running_kernel;
+
+static void tell_crash(int number)
+{
+    (void)number;
+    dprintf(STDOUT_FILENO, "Bail out! %s %s left its buffers\n", running_level, running_kernel);
+}
+
+static void tell_crashes(void)
+{
+    struct sigaction once = {.sa_handler = tell_crash, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGSEGV, &once, NULL);
+    sigaction(SIGBUS, &once, NULL);
+}
+
 /* Prints a TAP line per kernel; *number is that of the last one. Returns how many failed. */
 static int check_level(const struct level *l, int *number)
 {
@@ -104,6 +122,8 @@ static int check_level(const struct level *l, int *number)
             continue;
         struct kcheck c = {
             .kernels = &l->kernels, .ref = &ref, .storage = rows[i].storage, .rng = {7}};
+        running_level = l->name;
+        running_kernel = rows[i].name;
         rows[i].check(&c);
         printf("%sok %d - %s %s\n", c.failures ? "not " : "", ++*number, l->name, rows[i].name);
         fflush(stdout);
@@ -148,5 +168,6 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: kcheck [--bench] [--only NAME] [--cpu LEVEL]\n");
         return 2;
     }
+    tell_crashes();
     return run_levels(&o);
 }
