@@ -16,7 +16,7 @@ CASES = [
     ("floors", "cli/e.c", '#include <gram/gram.h>\n#include "own.h"\n', None),
     ("floors", "cli/f.c", '#include "tensor/t.h"\n', "cli/f.c: includes tensor/t.h, which is inside"),
     ("floors", "src/attic/g.c", "", "src/attic: has no floor"),
-    ("floors", "cli/a.c", "", "cli/a.c have one name"),
+    ("floors", "src/engine/a.c", "", "src/engine/a.c have one name"),
     ("lint", "src/base/h.c", "x = atoi(s);\n", "src/base/h.c:1: atoi"),
     ("lint", "src/base/i.c", '/* atoi(s) */ f("atoi(s)");\nstatic_assert(1, "");\n', None),
     ("lint", "src/base/j.c", "f();\nfprintf(stderr, s);\n", "src/base/j.c:2: stderr"),
@@ -46,7 +46,7 @@ def verdict(check, path, text):
     with tempfile.TemporaryDirectory() as root:
         for name, common in COMMON.items():
             put(root, name, common)
-        if path == "cli/a.c":
+        if path == "src/engine/a.c":
             put(root, "src/base/a.c", "")
         put(root, path, text)
         program = [sys.executable, "-B", os.path.join(HERE, check + ".py"), root]
