@@ -39,7 +39,7 @@ struct gram_recipe_rule {
 struct gram_quantize_options {
     size_t struct_size;
     const char *scheme;  /* for every linear that no rule names; required unless recipe covers all */
-    const char *method;  /* [rtn] */
+    const char *method;  /* NULL = the recipe file's, or else rtn [NULL] */
     const struct gram_recipe_rule *rules; /* the last matching rule wins; may be NULL */
     size_t n_rules;
     const char *recipe;  /* path of a recipe file (JSON: {"scheme","method","rules":[{"pattern",
@@ -51,7 +51,7 @@ struct gram_quantize_options {
     uint64_t max_shard_bytes; /* [5 GB] */
 };
 #define GRAM_QUANTIZE_OPTIONS_INIT                                                                   \
-    {sizeof(struct gram_quantize_options), NULL, "rtn", NULL, 0, NULL, NULL, false, false, false,   \
+    {sizeof(struct gram_quantize_options), NULL, NULL, NULL, 0, NULL, NULL, false, false, false,   \
      5000000000u}
 
 struct gram_quantize_report {

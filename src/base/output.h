@@ -67,6 +67,16 @@ enum gram_status gram_output_write(const struct gram_output_file *file, uint64_t
 /* Exactly n bytes; fewer in the file is GRAM_EIO. */
 enum gram_status gram_output_read(const struct gram_output_file *file, uint64_t off, void *bytes,
                                   size_t n, struct gram_error *err);
+/* Are these the bytes at `off`? GRAM_EIO if not. */
+enum gram_status gram_output_compare(const struct gram_output_file *file, uint64_t off,
+                                     const void *bytes, size_t n, struct gram_error *err);
+/* Make the file `size` bytes long; what was not written reads as zeros and takes no room yet. */
+enum gram_status gram_output_resize(const struct gram_output_file *file, uint64_t size,
+                                    struct gram_error *err);
+/* Room that the file takes on disk. */
+uint64_t gram_output_allocated(const struct gram_output_file *file);
+/* Let the system begin to write out what it holds back, without waiting for it. */
+void gram_output_flush(const struct gram_output_file *file);
 /* Force to disk. */
 enum gram_status gram_output_sync(const struct gram_output_file *file, struct gram_error *err);
 enum gram_status gram_output_file_close(struct gram_output_file *file, struct gram_error *err);

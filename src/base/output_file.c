@@ -129,19 +129,41 @@ enum gram_status gram_output_file_close(struct gram_output_file *file, struct gr
     return status;
 }
 
-static enum gram_status compare(const struct gram_output_file *file, const char *bytes, size_t n,
-                                struct gram_error *err)
+enum gram_status gram_output_compare(const struct gram_output_file *file, uint64_t off,
+                                     const void *bytes, size_t n, struct gram_error *err)
 {
     char back[READ_BACK];
 
     for (size_t at = 0; at < n; at += sizeof back) {
         const size_t len = n - at < sizeof back ? n - at : sizeof back;
-        GRAM_TRY(gram_output_read(file, at, back, len, err));
-        if (memcmp(back, bytes + at, len) != 0)
+        GRAM_TRY(gram_output_read(file, off + at, back, len, err));
+        if (memcmp(back, (const char *)bytes + at, len) != 0)
             return gram_fail(err, GRAM_EIO, "%s: reads back different from what was written",
                              file->path);
     }
     return GRAM_OK;
+}
+
+enum gram_status gram_output_resize(const struct gram_output_file *file, uint64_t size,
+                                    struct gram_error *err)
+{
+    int rc;
+    do
+        rc = ftruncate(file->fd_plus_1 - 1, (off_t)size);
+    while (rc != 0 && errno == EINTR);
+    return rc == 0 ? GRAM_OK
+                   : gram_output_fail(err, file->path, "resized", errno, file->fd_plus_1 - 1);
+}
+
+uint64_t gram_output_allocated(const struct gram_output_file *file)
+{
+    struct stat st;
+    return fstat(file->fd_plus_1 - 1, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
+}
+
+void gram_output_flush(const struct gram_output_file *file)
+{
+    sync_file_range(file->fd_plus_1 - 1, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
 enum gram_status gram_output_put(const struct gram_output *output, const char *name,
@@ -156,7 +178,7 @@ enum gram_status gram_output_put(const struct gram_output *output, const char *n
     if (status == GRAM_OK)
         status = gram_output_sync(&file, err);
     if (status == GRAM_OK)
-        status = compare(&file, bytes, n, err);
+        status = gram_output_compare(&file, 0, bytes, n, err);
     const enum gram_status closed = gram_output_file_close(&file, status == GRAM_OK ? err : &ignored);
     return status == GRAM_OK ? closed : status;
 }

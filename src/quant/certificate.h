@@ -1,0 +1,38 @@
+/*
+ * The certificate, gram.json: what was made from what, how, and what it cost. Only what was measured is in it;
+ * no times, host names or thread counts, so that the same job gives the same bytes.
+ */
+#ifndef GRAM_QUANT_CERTIFICATE_H
+#define GRAM_QUANT_CERTIFICATE_H
+
+#include "quant/plan.h"
+#include "quant/sidecar.h"
+
+/*
+ * {
+ *   "gram": version, "kind": "quantize",
+ *   "source": {"name", "architecture", "files": [{"name", "bytes", "sha256"}]},
+ *   "recipe": {"scheme", "method", "rules": [{"pattern", "scheme", "method"}]},
+ *   "totals": {"linears", "kept", "parameters", "bytes_before", "bytes_after", "bits_per_weight"},
+ *   "tensors": [{"name", "op", "scheme", "method", "scale_dtype", "shape", "mse", "relative_error", "snr_db",
+ *                "clipped_scales", "nonfinite"}],   what was changed; the last two only if not 0
+ *   "kept": [name],
+ *   "files": [{"name", "bytes", "sha256"}]          all others of the folder
+ * }
+ * relative_error is |w - w'| / |w| (Frobenius norms), snr_db = -20 log10 of it; absent where it is not finite.
+ */
+struct gram_certificate {
+    const char *source_name;
+    const struct gram_checkpoint *ck;
+    char (*source_hash)[GRAM_SHA256_HEX]; /* of each source file */
+    const struct gram_recipe *recipe;
+    const struct gram_plan *plan;
+    const struct gram_written *written;
+    uint64_t linears, kept;
+};
+
+/* *out is yours, free() it. */
+enum gram_status gram_certificate_print(const struct gram_certificate *certificate, char **out,
+                                        struct gram_error *err);
+
+#endif

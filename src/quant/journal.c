@@ -1,0 +1,160 @@
+/* Lines of JSON. Sums are kept as the bits of the double, so that a resumed run certifies the same. */
+#include "quant/journal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <gram/api.h>
+#include "base/json.h"
+
+/* Keys of the first line, and what to call them when they differ. */
+static const struct {
+    const char *key, *meaning;
+} identity[] = {
+    {"gram", "the version of gram"},
+    {"sources", "the source files"},
+    {"recipe", "the recipe"},
+    {"allow_nonfinite", "an option"},
+};
+
+static json_t *identity_of(const struct gram_fingerprint *f)
+{
+    return json_pack("{s:s, s:s, s:s, s:b}", "gram", GRAM_VERSION, "sources", f->sources, "recipe",
+                     f->recipe, "allow_nonfinite", f->allow_nonfinite);
+}
+
+/* ---- writing ---- */
+
+static enum gram_status note(struct gram_output *output, json_t *line, struct gram_error *err)
+{
+    char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
+    const enum gram_status status =
+        text ? gram_output_note(output, text, err) : gram_fail_memory(err, "the journal");
+    free(text);
+    json_decref(line);
+    return status;
+}
+
+enum gram_status gram_journal_begin(struct gram_output *output,
+                                    const struct gram_fingerprint *fingerprint,
+                                    struct gram_error *err)
+{
+    return note(output, identity_of(fingerprint), err);
+}
+
+static json_int_t bits_of(double value)
+{
+    json_int_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+enum gram_status gram_journal_add(struct gram_output *output, const struct gram_unit *unit,
+                                  struct gram_error *err)
+{
+    const struct gram_unit_result *r = &unit->result;
+    json_t *parts = json_array();
+
+    for (int p = 0; p < GRAM_N_PART; p++)
+        json_array_append_new(parts, json_string(r->part_hash[p]));
+    return note(output,
+                json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:I}", "tensor", unit->source->name,
+                          "source", r->source_hash, "parts", parts, "squared_error",
+                          bits_of(r->squared_error), "squares", bits_of(r->squares), "nonfinite",
+                          (json_int_t)r->nonfinite, "clipped", (json_int_t)r->clipped),
+                err);
+}
+
+/* ---- reading ---- */
+
+static bool get_hash(char out[GRAM_SHA256_HEX], const json_t *value)
+{
+    const char *text = json_string_value(value);
+    if (!text || (strlen(text) != GRAM_SHA256_HEX - 1 && text[0]))
+        return false;
+    snprintf(out, GRAM_SHA256_HEX, "%s", text);
+    return true;
+}
+
+static double get_double(const json_t *line, const char *key)
+{
+    const json_int_t bits = json_integer_value(json_object_get(line, key));
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* A line that does not say all leaves its unit undone, which is always right. */
+static void take_result(struct gram_unit *unit, const json_t *line)
+{
+    struct gram_unit_result r = {.is_done = true, .is_resumed = true};
+    bool ok = get_hash(r.source_hash, json_object_get(line, "source"));
+
+    for (int p = 0; p < GRAM_N_PART; p++)
+        ok &= get_hash(r.part_hash[p], json_array_get(json_object_get(line, "parts"), (size_t)p));
+    r.squared_error = get_double(line, "squared_error");
+    r.squares = get_double(line, "squares");
+    r.nonfinite = (uint64_t)json_integer_value(json_object_get(line, "nonfinite"));
+    r.clipped = (uint64_t)json_integer_value(json_object_get(line, "clipped"));
+    if (ok)
+        unit->result = r;
+}
+
+/* Units were finished in the order of the plan, so the one that is looked for is mostly the next. */
+static void take_line(struct gram_plan *plan, const json_t *line, int64_t *next)
+{
+    const char *name = json_string_value(json_object_get(line, "tensor"));
+
+    for (int64_t n = 0; name && n < plan->n_units; n++) {
+        struct gram_unit *unit = &plan->units[(*next + n) % plan->n_units];
+        if (strcmp(unit->source->name, name) != 0)
+            continue;
+        take_result(unit, line);
+        *next += n + 1;
+        return;
+    }
+}
+
+static const char *what_differs(const json_t *line, const struct gram_fingerprint *fingerprint)
+{
+    const char *meaning = NULL;
+    json_t *now = identity_of(fingerprint);
+
+    for (size_t i = 0; i < sizeof identity / sizeof identity[0] && !meaning; i++) {
+        if (!json_equal(json_object_get(line, identity[i].key),
+                        json_object_get(now, identity[i].key)))
+            meaning = identity[i].meaning;
+    }
+    json_decref(now);
+    return meaning;
+}
+
+enum gram_status gram_journal_read(const char *text, const struct gram_fingerprint *fingerprint,
+                                   struct gram_plan *plan, const char **changed,
+                                   struct gram_error *err)
+{
+    bool is_first = true;
+    int64_t next = 0;
+
+    *changed = NULL;
+    for (const char *end; (end = strchr(text, '\n')); text = end + 1) {
+        struct gram_error ignored;
+        json_t *line;
+
+        if (gram_json_parse(&line, text, (size_t)(end - text), "journal", &ignored) != GRAM_OK) {
+            if (ignored.status == GRAM_ENOMEM)
+                return gram_fail_memory(err, "the journal");
+            continue;
+        }
+        if (is_first)
+            *changed = what_differs(line, fingerprint);
+        else
+            take_line(plan, line, &next);
+        is_first = false;
+        json_decref(line);
+        if (*changed)
+            return GRAM_OK;
+    }
+    return GRAM_OK;
+}

@@ -1,0 +1,241 @@
+/* Making the plan. */
+#include "quant/plan.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "formats/safetensors.h"
+#include "tensor/dtype.h"
+
+/* ---- which slot a tensor belongs to ---- */
+
+struct owner {
+    const struct gram_tensor *tensor;
+    size_t slot;
+};
+
+static int by_tensor(const void *a, const void *b)
+{
+    const uintptr_t x = (uintptr_t)((const struct owner *)a)->tensor;
+    const uintptr_t y = (uintptr_t)((const struct owner *)b)->tensor;
+    return (x > y) - (x < y);
+}
+
+static struct owner *list_owners(const struct gram_checkpoint *ck, struct gram_arena *arena)
+{
+    struct owner *owners = gram_arena_take(arena, ck->desc.n_slots, sizeof *owners);
+
+    for (size_t i = 0; owners && i < ck->desc.n_slots; i++)
+        owners[i] = (struct owner){gram_checkpoint_tensor(ck, &ck->desc.slots[i]), i};
+    if (owners)
+        qsort(owners, ck->desc.n_slots, sizeof owners[0], by_tensor);
+    return owners;
+}
+
+/* ---- units ---- */
+
+static bool describe_plain(struct gram_unit *unit)
+{
+    struct gram_tensor *part = &unit->parts[0];
+    const struct gram_scheme *scheme = &unit->how.scheme;
+
+    *part = *unit->source;
+    part->data = NULL;
+    if (scheme->kind == GRAM_SCHEME_CAST) {
+        part->dtype = scheme->dtype;
+        part->bytes = (uint64_t)part->count * (uint64_t)gram_dtype_bits(part->dtype) / 8;
+    }
+    return true;
+}
+
+/* Scales are stored as the weight was, unless told otherwise. */
+static enum gram_dtype scale_dtype_of(const struct gram_recipe *recipe, enum gram_dtype weight)
+{
+    if (recipe->scale_dtype != GRAM_N_DTYPE)
+        return recipe->scale_dtype;
+    return weight == GRAM_F64 ? GRAM_F32 : weight;
+}
+
+static bool describe_unit(struct gram_unit *unit, const struct gram_recipe *recipe,
+                          struct gram_arena *arena)
+{
+    const struct gram_tensor *source = unit->source;
+
+    unit->scale_dtype = scale_dtype_of(recipe, source->dtype);
+    if (unit->how.scheme.kind == GRAM_SCHEME_CODES)
+        return gram_compressed_parts(unit->parts, &unit->how.scheme, unit->slot->module,
+                                     unit->slot->rows, unit->slot->cols, unit->scale_dtype, arena);
+    if (!gram_dtype_info(source->dtype)->is_float || unit->how.scheme.dtype == source->dtype)
+        unit->how.scheme.kind = GRAM_SCHEME_KEEP; /* nothing to cast */
+    return describe_plain(unit);
+}
+
+/* Tensors that the architecture does not name go along with a cast of the whole model. */
+static struct gram_assignment assignment_of_strangers(const struct gram_recipe *recipe)
+{
+    struct gram_assignment how = {.scheme = {.kind = GRAM_SCHEME_KEEP}};
+    if (recipe->has_scheme && recipe->scheme.kind == GRAM_SCHEME_CAST)
+        how.scheme = recipe->scheme;
+    return how;
+}
+
+static bool make_units(struct gram_plan *plan, const struct gram_checkpoint *ck,
+                       const struct gram_recipe *recipe, const struct gram_assignment *assigned)
+{
+    struct owner *owners = list_owners(ck, &plan->arena);
+    bool ok = owners != NULL;
+
+    plan->n_units = (int64_t)gram_store_count(ck->store);
+    plan->units = gram_arena_take(&plan->arena, (size_t)plan->n_units, sizeof *plan->units);
+    ok &= plan->units != NULL;
+    for (int64_t i = 0; ok && i < plan->n_units; i++) {
+        struct gram_unit *unit = &plan->units[i];
+        unit->source = gram_store_at(ck->store, (size_t)i);
+        const struct owner key = {.tensor = unit->source};
+        const struct owner *owner =
+            bsearch(&key, owners, ck->desc.n_slots, sizeof owners[0], by_tensor);
+        unit->slot = owner ? &ck->desc.slots[owner->slot] : NULL;
+        unit->how = owner ? assigned[owner->slot] : assignment_of_strangers(recipe);
+        ok &= describe_unit(unit, recipe, &plan->arena);
+        plan->bytes_before += unit->source->bytes;
+        plan->parameters += (uint64_t)unit->source->count;
+    }
+    return ok;
+}
+
+/* ---- shards ---- */
+
+static uint64_t unit_bytes(const struct gram_unit *unit)
+{
+    uint64_t bytes = 0;
+    for (int p = 0; p < GRAM_N_PART; p++)
+        bytes += unit->parts[p].bytes;
+    return bytes;
+}
+
+/* Units stay together and in order; a shard is full when the next one would make it too large. */
+static int deal_out(struct gram_plan *plan, uint64_t max_bytes)
+{
+    uint64_t used = 0;
+    int shard = 0;
+
+    for (int64_t i = 0; i < plan->n_units; i++) {
+        const uint64_t bytes = unit_bytes(&plan->units[i]);
+        if (used > 0 && bytes > max_bytes - gram_min_i64((int64_t)used, (int64_t)max_bytes)) {
+            shard++;
+            used = 0;
+        }
+        plan->units[i].shard = shard;
+        used += bytes;
+        plan->bytes_after += bytes;
+    }
+    return shard + 1;
+}
+
+static void name_shard(struct gram_shard *shard, int i, int n)
+{
+    if (n == 1)
+        snprintf(shard->name, sizeof shard->name, "model.safetensors");
+    else
+        snprintf(shard->name, sizeof shard->name, "model-%05d-of-%05d.safetensors", i + 1, n);
+}
+
+/* The parts of a shard with elements of `bits` bits, behind those that are placed already. */
+static void list_parts(const struct gram_plan *plan, struct gram_shard *shard, int bits)
+{
+    for (int64_t u = shard->first_unit; u < shard->first_unit + shard->n_units; u++) {
+        for (int p = 0; p < GRAM_N_PART; p++) {
+            const struct gram_unit *unit = &plan->units[u];
+            if (gram_unit_has(unit, p) && gram_dtype_bits(unit->parts[p].dtype) == bits)
+                shard->parts[shard->n_parts++] = (struct gram_placed_part){u, p};
+        }
+    }
+}
+
+static bool lay_out(struct gram_plan *plan, struct gram_shard *shard)
+{
+    const size_t most = (size_t)shard->n_units * GRAM_N_PART;
+    struct gram_tensor *tensors = calloc(most + 1, sizeof *tensors);
+
+    shard->parts = gram_arena_take(&plan->arena, most, sizeof *shard->parts);
+    if (!tensors || !shard->parts) {
+        free(tensors);
+        return false;
+    }
+    for (int bits = 64; bits > 0; bits /= 2)
+        list_parts(plan, shard, bits);
+    for (size_t i = 0; i < shard->n_parts; i++)
+        tensors[i] = plan->units[shard->parts[i].unit].parts[shard->parts[i].part];
+    const bool ok = gram_safetensors_header(&shard->header, tensors, shard->n_parts);
+    shard->bytes = shard->header.len;
+    for (size_t i = 0; i < shard->n_parts; i++) {
+        plan->units[shard->parts[i].unit].offset[shard->parts[i].part] = shard->bytes;
+        shard->bytes += tensors[i].bytes;
+    }
+    free(tensors);
+    return ok;
+}
+
+static bool make_shards(struct gram_plan *plan, uint64_t max_bytes)
+{
+    bool ok = true;
+
+    plan->n_shards = deal_out(plan, max_bytes);
+    plan->shards = gram_arena_take(&plan->arena, (size_t)plan->n_shards, sizeof *plan->shards);
+    if (!plan->shards)
+        return false;
+    for (int64_t i = plan->n_units - 1; i >= 0; i--) {
+        struct gram_shard *shard = &plan->shards[plan->units[i].shard];
+        shard->first_unit = i;
+        shard->n_units++;
+    }
+    for (int i = 0; ok && i < plan->n_shards; i++) {
+        name_shard(&plan->shards[i], i, plan->n_shards);
+        ok = lay_out(plan, &plan->shards[i]);
+    }
+    return ok;
+}
+
+enum gram_status gram_plan_make(struct gram_plan *plan, const struct gram_checkpoint *ck,
+                                const struct gram_recipe *recipe,
+                                const struct gram_assignment *assigned, uint64_t max_shard_bytes,
+                                struct gram_error *err)
+{
+    if (max_shard_bytes == 0 || max_shard_bytes > INT64_MAX)
+        return gram_fail(err, GRAM_EINVAL, "the largest shard must have at least 1 byte");
+    if (!make_units(plan, ck, recipe, assigned) || !make_shards(plan, max_shard_bytes))
+        return gram_fail_memory(err, "the plan of the output");
+    return GRAM_OK;
+}
+
+void gram_plan_reset(struct gram_plan *plan)
+{
+    struct gram_error ignored;
+
+    for (int i = 0; i < plan->n_shards && plan->shards; i++) {
+        gram_output_file_close(&plan->shards[i].file, &ignored);
+        gram_buf_reset(&plan->shards[i].header);
+    }
+    gram_arena_reset(&plan->arena);
+    *plan = (struct gram_plan){0};
+}
+
+void gram_plan_hash(const struct gram_plan *plan, char hex[GRAM_SHA256_HEX])
+{
+    struct gram_sha256 hash;
+
+    gram_sha256_init(&hash);
+    for (int i = 0; i < plan->n_shards; i++)
+        gram_sha256_add(&hash, plan->shards[i].header.at, plan->shards[i].header.len);
+    for (int64_t i = 0; i < plan->n_units; i++) {
+        const struct gram_unit *unit = &plan->units[i];
+        char line[GRAM_SCHEME_NAME + 16], scheme[GRAM_SCHEME_NAME];
+        gram_scheme_name(scheme, &unit->how.scheme);
+        snprintf(line, sizeof line, "%s %s\n", scheme,
+                 unit->how.method ? unit->how.method->about->name : "-");
+        gram_sha256_add(&hash, line, strlen(line));
+    }
+    gram_sha256_hex(&hash, hex);
+}

@@ -1,0 +1,85 @@
+/*
+ * The plan of a quantization: what becomes of every tensor of the source, in the order in which the sources
+ * lie on disk, and where it will stand in which output file. All sizes are known before the first weight
+ * is read.
+ */
+#ifndef GRAM_QUANT_PLAN_H
+#define GRAM_QUANT_PLAN_H
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/output.h"
+#include "engine/checkpoint.h"
+#include "formats/compressed_tensors.h"
+#include "quant/recipe.h"
+
+/* What is known of a unit once it is written. */
+struct gram_unit_result {
+    bool is_done, is_resumed;
+    char source_hash[GRAM_SHA256_HEX]; /* of the source file up to the end of this tensor */
+    char part_hash[GRAM_N_PART][GRAM_SHA256_HEX];
+    double squared_error, squares; /* of what is stored against the source; of the source */
+    uint64_t nonfinite;            /* written through, or replaced where codes cannot say it */
+    uint64_t clipped;              /* scales cut off at the greatest value of their type */
+};
+
+/* One tensor of the source and what it is written as. */
+struct gram_unit {
+    const struct gram_tensor *source;
+    const struct gram_weight_slot *slot; /* NULL for a tensor that the architecture does not name */
+    struct gram_assignment how;
+    enum gram_dtype scale_dtype;
+    struct gram_tensor parts[GRAM_N_PART]; /* name NULL where there is none; plain tensors have one */
+    uint64_t offset[GRAM_N_PART];          /* in the shard's file */
+    int shard;
+    struct gram_unit_result result;
+};
+
+struct gram_placed_part {
+    int64_t unit;
+    int part;
+};
+
+/* One output file. Its parts are stored by descending element size, so that all are aligned. */
+struct gram_shard {
+    char name[48];
+    int64_t first_unit, n_units;
+    struct gram_placed_part *parts; /* in the order of offsets */
+    size_t n_parts;
+    struct gram_buf header;
+    uint64_t bytes; /* header included */
+    struct gram_output_file file;
+    char hash[GRAM_SHA256_HEX];
+};
+
+struct gram_plan {
+    struct gram_unit *units;
+    int64_t n_units;
+    struct gram_shard *shards;
+    int n_shards;
+    uint64_t bytes_before, bytes_after; /* of tensors */
+    uint64_t parameters;
+    struct gram_arena arena;
+};
+
+/* Zero bytes are a valid empty plan; release with gram_plan_reset() also after a failure. */
+enum gram_status gram_plan_make(struct gram_plan *plan, const struct gram_checkpoint *ck,
+                                const struct gram_recipe *recipe,
+                                const struct gram_assignment *assigned, uint64_t max_shard_bytes,
+                                struct gram_error *err);
+void gram_plan_reset(struct gram_plan *plan);
+
+/* A hash of everything that the plan says of the output. */
+void gram_plan_hash(const struct gram_plan *plan, char hex[GRAM_SHA256_HEX]);
+
+static inline bool gram_unit_has(const struct gram_unit *unit, int part)
+{
+    return unit->parts[part].name != NULL;
+}
+/* How users know it: the op, or the tensor's name. */
+static inline const char *gram_unit_label(const struct gram_unit *unit)
+{
+    return unit->slot ? unit->slot->op : unit->source->name;
+}
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * Turning one tensor of the source into its parts: reads it through the stream, writes to the shard's file,
+ * fills unit->result. What is not finite fails with the tensor, the index and the value, unless it is allowed.
+ */
+#ifndef GRAM_QUANT_WRITE_H
+#define GRAM_QUANT_WRITE_H
+
+#include "quant/plan.h"
+#include "quant/stream.h"
+
+struct gram_writer {
+    struct gram_stream *stream;
+    struct gram_plan *plan;
+    const struct gram_store *store;
+    bool allow_nonfinite;
+};
+
+/* Codes on a grid; as they are, or cast. */
+enum gram_status gram_write_codes(const struct gram_writer *writer, struct gram_unit *unit,
+                                  struct gram_error *err);
+enum gram_status gram_write_plain(const struct gram_writer *writer, struct gram_unit *unit,
+                                  struct gram_error *err);
+
+/* Bytes of a part, `at` from its beginning. */
+enum gram_status gram_write_part(const struct gram_writer *writer, const struct gram_unit *unit,
+                                 int part, uint64_t at, const void *bytes, size_t n,
+                                 struct gram_error *err);
+
+/* Say which element of the piece is the first that is not finite; `so` follows the value. */
+enum gram_status gram_fail_nonfinite(const struct gram_writer *writer,
+                                     const struct gram_piece *piece, int64_t index, const char *so,
+                                     struct gram_error *err);
+
+#endif
