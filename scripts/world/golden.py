@@ -91,7 +91,7 @@ def main():
     parser.add_argument("--text", required=True)
     parser.add_argument("--out", required=True)
     args = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     os.makedirs(args.out, exist_ok=True)
     tokenizer = bpe.Tokenizer(os.path.join(args.model, "tokenizer.json"))
     model = llama.load_model(args.model)
