@@ -32,8 +32,9 @@ static const struct option_row rows[] = {
      .help = "how weights are stored, such as w4a16 or w4a16-g64-asym; 'gram schemes' lists more",
      .offset = AT(scheme)},
     {.name = "method", .letter = 'm', .type = OPTION_CHOICE, .argument = "METHOD",
-     .fallback = "rtn", .choices = gram_methods,
-     .help = "how codes are chosen; 'gram methods' lists all", .offset = AT(method)},
+     .choices = gram_methods,
+     .help = "how codes are chosen; 'gram methods' lists all [the recipe's, else rtn]",
+     .offset = AT(method)},
     {.name = "rule", .type = OPTION_LIST, .argument = "PATTERN=SCHEME[:METHOD]",
      .help = "another scheme for the linears whose name matches, 'keep' to leave them; may be "
              "repeated, the last match wins", .offset = AT(rules)},
