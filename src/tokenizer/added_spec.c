@@ -19,7 +19,7 @@ static enum gram_status read_one(const struct gram_source *source, const json_t 
                                  struct gram_added_spec *spec)
 {
     const char *content;
-    int64_t id;
+    int64_t id = 0;
 
     GRAM_TRY(gram_json_str(node, "content", NULL, &content, source->where, source->err));
     if (!content)

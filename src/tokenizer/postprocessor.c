@@ -132,7 +132,7 @@ static enum gram_status load_template(const struct loading *loading, const json_
 /* BERT and RoBERTa: "cls" in front, "sep" behind, both ["text", id]. */
 static enum gram_status load_cls_sep(const struct loading *loading, const json_t *node)
 {
-    int32_t cls, sep;
+    int32_t cls = 0, sep = 0;
 
     GRAM_TRY(check_id(loading, json_array_get(json_object_get(node, "cls"), 1), &cls));
     GRAM_TRY(check_id(loading, json_array_get(json_object_get(node, "sep"), 1), &sep));
