@@ -3,6 +3,9 @@
  * equals) is merged until no pair can be. A heap of (rank, position) finds it; entries whose pair is no
  * longer there are skipped when they come up. (Sennrich, Haddow, Birch 2016; the heap as in
  * SentencePiece's bpe_model.cc and `tokenizers`' word.rs.)
+ *
+ * Two characters that stand side by side in no merged token can never end up in one: there the piece is
+ * cut before anything is merged. So even a piece that is a whole text (Llama 2) is merged word by word.
  */
 #include "tokenizer/bpe.h"
 
@@ -14,6 +17,7 @@
 #include "base/utf8.h"
 
 #define NO_RANK UINT32_MAX
+enum { TOUCHING_BITS = 1 << 18 };
 
 struct gram_bpe_symbol {
     int32_t id;
@@ -49,7 +53,8 @@ enum gram_status gram_bpe_init(struct gram_bpe *bpe, const struct gram_source *s
         slots *= 2;
     *bpe = (struct gram_bpe){.vocab = vocab, .mask = slots - 1, .room = count, .unknown = -1};
     bpe->merges = gram_arena_take(source->arena, slots, sizeof *bpe->merges);
-    if (!bpe->merges)
+    bpe->touching = gram_arena_take(source->arena, TOUCHING_BITS / 64, sizeof *bpe->touching);
+    if (!bpe->merges || !bpe->touching)
         return gram_fail_memory(source->err, source->where);
     for (size_t i = 0; i < slots; i++)
         bpe->merges[i].id = -1;
@@ -62,6 +67,32 @@ enum gram_status gram_bpe_init(struct gram_bpe *bpe, const struct gram_source *s
     return GRAM_OK;
 }
 
+static size_t touching_bit(uint32_t left, uint32_t right)
+{
+    const uint64_t hash = ((uint64_t)left << 32 | right) * 0x9e3779b97f4a7c15u;
+    return (size_t)(hash >> 46); /* 18 bits */
+}
+
+/* A bit that is set for another pair only costs a cut that could have been made. */
+static bool may_touch(const struct gram_bpe *bpe, uint32_t left, uint32_t right)
+{
+    const size_t bit = touching_bit(left, right);
+    return bpe->touching[bit / 64] >> bit % 64 & 1;
+}
+
+static void note_touching(struct gram_bpe *bpe, const struct gram_token *token)
+{
+    uint32_t before = 0, c;
+
+    for (size_t i = 0; i < token->len; before = c) {
+        const size_t step = gram_utf8_next(token->text + i, token->len - i, &c);
+        const size_t bit = touching_bit(before, c);
+        if (i > 0)
+            bpe->touching[bit / 64] |= (uint64_t)1 << bit % 64;
+        i += step;
+    }
+}
+
 void gram_bpe_add(struct gram_bpe *bpe, int32_t left, int32_t right, uint32_t rank, int32_t id)
 {
     struct gram_merge *merge = &bpe->merges[find_merge(bpe, left, right) - bpe->merges];
@@ -71,6 +102,7 @@ void gram_bpe_add(struct gram_bpe *bpe, int32_t left, int32_t right, uint32_t ra
         bpe->room--;
     }
     *merge = (struct gram_merge){(uint64_t)left << 32 | (uint32_t)right, rank, id};
+    note_touching(bpe, &bpe->vocab->at[id]);
 }
 
 int32_t gram_bpe_symbol(const struct gram_bpe *bpe, uint32_t c, const char *bytes, size_t n)
@@ -172,14 +204,16 @@ static void merge_all(const struct gram_bpe *bpe, struct gram_bpe_work *work, si
     }
 }
 
-/* Every merge takes one symbol away and adds at most two entries: 3 n entries are enough. */
+/* Room for one more symbol. Every merge takes one away and adds at most two entries to the heap: three
+ * entries a symbol are enough. */
 static bool make_room(struct gram_bpe_work *work, size_t n)
 {
     void *symbols = work->symbols, *heap = work->heap;
     size_t entries;
 
-    if (n > INT32_MAX || !gram_mul_size(&entries, n, 3) ||
-        !gram_grow(&symbols, &work->symbols_cap, n, sizeof *work->symbols))
+    if (n > INT32_MAX / 2 || !gram_mul_size(&entries, n, 3))
+        return false;
+    if (!gram_grow(&symbols, &work->symbols_cap, n, sizeof *work->symbols))
         return false;
     work->symbols = symbols;
     if (!gram_grow(&heap, &work->heap_cap, entries, sizeof *work->heap))
@@ -207,26 +241,6 @@ static bool has_bytes(const struct gram_bpe *bpe, const char *bytes, size_t n)
     return true;
 }
 
-/* The symbols of the piece's characters; what can be expressed in no way is left out. Returns how many. */
-static size_t load_symbols(const struct gram_bpe *bpe, struct gram_bpe_symbol *symbols,
-                           const char *piece, size_t len)
-{
-    size_t n = 0;
-
-    for (size_t i = 0, step; i < len; i += step) {
-        uint32_t c;
-        step = gram_utf8_next(piece + i, len - i, &c);
-        const int32_t id = gram_bpe_symbol(bpe, c, piece + i, step);
-        if (id >= GRAM_SYMBOL_CHAR && bpe->unknown < 0 && !has_bytes(bpe, piece + i, step))
-            continue;
-        symbols[n] = (struct gram_bpe_symbol){id, (int32_t)n - 1, (int32_t)n + 1, NO_RANK, -1};
-        n++;
-    }
-    if (n > 0)
-        symbols[n - 1].after = -1;
-    return n;
-}
-
 /* A character that no token has: its bytes, else the unknown token. */
 static bool add_character(const struct gram_bpe *bpe, struct gram_ids *ids, uint32_t c, bool *fuses)
 {
@@ -246,30 +260,61 @@ static bool add_character(const struct gram_bpe *bpe, struct gram_ids *ids, uint
     return ok;
 }
 
+/* Merge the first n symbols and append what they become. */
+static bool encode_run(const struct gram_bpe *bpe, struct gram_bpe_work *work, size_t n,
+                       struct gram_ids *ids, bool *fuses)
+{
+    bool ok = true;
+
+    if (n == 0)
+        return true;
+    work->symbols[n - 1].after = -1;
+    merge_all(bpe, work, n);
+    for (int32_t i = 0; i >= 0 && ok; i = work->symbols[i].after) {
+        const int32_t id = work->symbols[i].id;
+        if (id >= GRAM_SYMBOL_CHAR) {
+            ok = add_character(bpe, ids, (uint32_t)(id - GRAM_SYMBOL_CHAR), fuses);
+        } else {
+            *fuses = false;
+            ok = add_id(ids, id);
+        }
+    }
+    return ok;
+}
+
+/* Is there no way to write this character? Then its neighbours become neighbours. */
+static bool vanishes(const struct gram_bpe *bpe, int32_t symbol, const char *bytes, size_t n)
+{
+    return symbol >= GRAM_SYMBOL_CHAR && bpe->unknown < 0 && !has_bytes(bpe, bytes, n);
+}
+
 bool gram_bpe_encode(const struct gram_bpe *bpe, struct gram_bpe_work *work, const char *piece,
                      size_t len, struct gram_ids *ids)
 {
+    uint32_t before = 0, c;
+    bool fuses = false;
+    int32_t n = 0;
+
     if (bpe->whole_first) {
         const int32_t id = gram_vocab_find(bpe->vocab, piece, len);
         if (id >= 0)
             return add_id(ids, id);
     }
-    if (!make_room(work, len))
-        return false;
-    const size_t n = load_symbols(bpe, work->symbols, piece, len);
-    merge_all(bpe, work, n);
-
-    bool fuses = false;
-    for (int32_t i = n > 0 ? 0 : -1; i >= 0; i = work->symbols[i].after) {
-        const int32_t id = work->symbols[i].id;
-        if (id >= GRAM_SYMBOL_CHAR) {
-            if (!add_character(bpe, ids, (uint32_t)(id - GRAM_SYMBOL_CHAR), &fuses))
-                return false;
+    for (size_t i = 0, step; i < len; i += step) {
+        step = gram_utf8_next(piece + i, len - i, &c);
+        const int32_t symbol = gram_bpe_symbol(bpe, c, piece + i, step);
+        if (vanishes(bpe, symbol, piece + i, step))
             continue;
+        if (n > 0 && !may_touch(bpe, before, c)) {
+            if (!encode_run(bpe, work, (size_t)n, ids, &fuses))
+                return false;
+            n = 0;
         }
-        fuses = false;
-        if (!add_id(ids, id))
+        if (!make_room(work, (size_t)n + 1))
             return false;
+        work->symbols[n] = (struct gram_bpe_symbol){symbol, n - 1, n + 1, NO_RANK, -1};
+        n++;
+        before = c;
     }
-    return true;
+    return encode_run(bpe, work, (size_t)n, ids, &fuses);
 }

@@ -22,6 +22,7 @@ struct gram_bpe {
     } *merges;
     size_t mask;        /* slots - 1 */
     size_t room;        /* merges that still fit */
+    uint64_t *touching; /* bits, hashed: which characters stand side by side in a merged token */
     int32_t low[0x800]; /* symbols of the characters below U+0800 */
     int32_t bytes[256]; /* tokens "<0x00>".. for byte fallback; -1 where there is none */
     int32_t unknown;    /* -1: unknown characters vanish */

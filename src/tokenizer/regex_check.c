@@ -31,26 +31,30 @@ enum {
 #define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
 #define LEAD "[^\\r\\n\\p{L}\\p{N}]?"
 #define ENGLISH "(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+#define SIGNS " ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*"
+#define SPACES "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define TIKTOKEN_SPACES "\\s++$|\\s*[\\r\\n]|\\s+(?!\\S)|\\s"
 
-static const char *const known_patterns[] = {
-    /* o200k: GPT-4o, gpt-oss, Llama 4 */
-    LEAD UPPER "*" LOWER "+" ENGLISH "|" LEAD UPPER "+" LOWER "*" ENGLISH
-    "|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-    /* Tekken: Mistral Nemo, Pixtral */
-    LEAD UPPER "*" LOWER "+|" LEAD UPPER "+" LOWER "*"
-    "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-    /* cl100k as tiktoken writes it today */
-    "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+"
-    "|\\s++$|\\s*[\\r\\n]|\\s+(?!\\S)|\\s",
-};
+/* GPT-4o, gpt-oss, Llama 4 */
+#define O200K                                                                                      \
+    LEAD UPPER "*" LOWER "+" ENGLISH "|" LEAD UPPER "+" LOWER "*" ENGLISH                          \
+               "|\\p{N}{1,3}|" SIGNS "|" SPACES
+/* Mistral Nemo, Pixtral */
+#define TEKKEN LEAD UPPER "*" LOWER "+|" LEAD UPPER "+" LOWER "*|\\p{N}|" SIGNS "|" SPACES
+/* GPT-4 as tiktoken writes it today */
+#define CL100K                                                                                     \
+    "'(?i:[sdmt]|ll|ve|re)|" LEAD "+\\p{L}++|\\p{N}{1,3}+| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|"       \
+    TIKTOKEN_SPACES
+
+static const char *const known_patterns[] = {O200K, TEKKEN, CL100K};
 
 static const char *const space_endings[] = {
-    "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+    SPACES,
     "\\s*[\\r\\n]|\\s+(?!\\S)|\\s+",
     "\\s+(?!\\S)|\\s+",
     "\\s*[\\r\\n]+|\\s+(?!\\S)",
     "\\s+(?!\\S)",
-    "\\s++$|\\s*[\\r\\n]|\\s+(?!\\S)|\\s",
+    TIKTOKEN_SPACES,
 };
 
 struct reader {
@@ -351,10 +355,15 @@ static bool repeat(struct reader *r, size_t from, struct shape *item, uint32_t m
     return true;
 }
 
-/* An atom with its quantifiers; "+" behind braces repeats once more, elsewhere it is possessive. */
+/*
+ * An atom with its quantifiers; "+" behind braces repeats once more, elsewhere it is possessive. A group
+ * repeated without bound is made possessive: as nothing behind it can fail that changes no match, and a
+ * matcher that can not go back need not remember a million ways back.
+ */
 static bool read_item(struct reader *r, int depth, struct shape *item)
 {
     const size_t from = r->at, start = r->out->len;
+    const bool is_group = peek(r, 0) == '(';
     uint32_t min, max;
     bool found;
 
@@ -363,8 +372,11 @@ static bool read_item(struct reader *r, int depth, struct shape *item)
     const bool braces = peek(r, 0) == '{';
     if (!read_bounds(r, &min, &max, &found) || !repeat(r, from, item, min, max))
         return false;
-    if (!found || (peek(r, 0) != '+' && peek(r, 0) != '?'))
+    if (!found || (peek(r, 0) != '+' && peek(r, 0) != '?')) {
+        if (is_group && max > MAX_BOUNDED)
+            gram_buf_str(r->out, "+");
         return true;
+    }
     if (!braces) { /* possessive or lazy */
         copy(r, 1);
         return true;
@@ -376,7 +388,7 @@ static bool read_item(struct reader *r, int depth, struct shape *item)
     memmove(r->out->at + start + 3, r->out->at + start, r->out->len - start);
     memcpy(r->out->at + start, "(?:", 3);
     r->out->len += 3;
-    gram_buf_str(r->out, ")+");
+    gram_buf_str(r->out, ")++");
     r->at++;
     return repeat(r, from, item, 1, UINT32_MAX);
 }
