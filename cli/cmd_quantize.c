@@ -5,7 +5,6 @@
 #include "job.h"
 #include "load.h"
 #include "output.h"
-#include "suggest.h"
 
 struct quantize_options {
     struct common_options common;
@@ -104,17 +103,6 @@ static enum gram_status rules_init(struct rules *rules, const struct text_list *
     return GRAM_OK;
 }
 
-/* What the library does not know to be a near miss. */
-static void add_suggestion(struct gram_error *err, const char *scheme)
-{
-    const char *near = scheme ? suggest_choice(scheme, gram_schemes()) : NULL;
-    const size_t len = strlen(err->message);
-
-    if (err->status == GRAM_EINVAL && near && strcmp(near, scheme) != 0 &&
-        strstr(err->message, scheme) && !strstr(err->message, near))
-        snprintf(err->message + len, sizeof err->message - len, "; did you mean '%s'?", near);
-}
-
 static int print_report(const struct invocation *in, const struct gram_quantize_report *r)
 {
     const struct quantize_options *o = in->options;
@@ -175,8 +163,6 @@ static int run(const struct invocation *in)
         st = rules_init(&rules, &o->rules, &err);
     if (st == GRAM_OK)
         st = quantize(in, &rules, &report, &err);
-    if (st == GRAM_EINVAL)
-        add_suggestion(&err, o->scheme);
     rules_reset(&rules);
     return st == GRAM_OK ? print_report(in, &report) : report_failure(&err);
 }
