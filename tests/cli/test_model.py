@@ -1,6 +1,6 @@
 """Every command on a small real model: what it prints, in words and as JSON."""
+import json
 import os
-import unittest
 
 from gramcli import Case, gram, main, model, shared
 
@@ -216,7 +216,6 @@ class Run(Case):
         self.assertRegex(r.err, "^gram: standard output: [^\n]*\n$")
 
     def test_greedy_continuations_of_the_reference(self):
-        import json
         with open(shared("data/reference.json")) as f:
             greedy = json.load(f)["models"]["stories260K"]["greedy"]
         for case in greedy:

@@ -6,7 +6,6 @@ import signal
 import struct
 import subprocess
 import time
-import unittest
 
 from gramcli import GRAM, Case, gram, main, model
 

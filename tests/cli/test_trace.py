@@ -1,7 +1,6 @@
 """gram trace: shapes, patterns, what it refuses, and the golden activations."""
-import json
 import os
-import struct
+import resource
 
 from gramcli import Case, gram, main, model, read_npy, shared, write_npy
 
@@ -89,7 +88,6 @@ class Trace(Case):
             self.assertFails(self.trace(ids=self.path("cut.npy")), 1, "cut.npy")
 
     def test_a_full_disk_leaves_nothing(self):
-        import resource
         limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
         r = gram("trace", model(), "--tokens", self.ids, "-o", self.path("out"), preexec_fn=limit)
         self.assertNotEqual(r.code, 0)
