@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
-"""A built program or library has what the compiler and the linker offer against memory errors.
+"""What is built has what the compiler and the linker offer against memory errors.
 
     hardened.py [--fortified] FILE...     --fortified: also wants the checked variants of libc's functions
+
+Control-flow protection (CET) is looked for in the objects of a static library: Debian 12's own start files are
+not marked for it, so that no program linked with them can be.
 """
 import re
 import subprocess
@@ -24,19 +27,30 @@ WANTED = [
     ("stack protector", r"__stack_chk_fail"),
 ]
 FORTIFIED = [("fortified libc calls", r"__(?:mem|sn?|vsn?|f|read|vf)\w*_chk")]
-ON_X86 = [("control-flow protection (CET)", r"x86 feature:.*IBT.*SHSTK")]
 
 
-def offenders_in(path, fortified):
+def lacking(path, fortified):
     text = readelf(path)
-    wanted = WANTED + (FORTIFIED if fortified else []) + (ON_X86 if "X86-64" in text else [])
-    return [f"{path}: lacks {name}" for name, shown in wanted if not re.search(shown, text)]
+    return [name for name, shown in WANTED + (FORTIFIED if fortified else []) if not re.search(shown, text)]
+
+
+def unmarked(library):
+    """Objects of a static library for x86 that are not marked for CET."""
+    if "X86-64" not in readelf(library):
+        return []
+    notes = subprocess.run(["readelf", "-n", library], check=True, capture_output=True, text=True).stdout
+    parts = re.split(r"^File: ", notes, flags=re.M)[1:]
+    return [part.split("\n")[0] for part in parts if not re.search("x86 feature:.*IBT.*SHSTK", part)]
 
 
 def main(arguments):
     fortified = "--fortified" in arguments
-    paths = [a for a in arguments if not a.startswith("--")]
-    offenders = [line for path in paths for line in offenders_in(path, fortified)]
+    offenders = []
+    for path in arguments:
+        if path.endswith(".a"):
+            offenders += [f"{name}: lacks control-flow protection (CET)" for name in unmarked(path)]
+        elif not path.startswith("--"):
+            offenders += [f"{path}: lacks {name}" for name in lacking(path, fortified)]
     report(offenders, "hardened binaries (SECURITY.md)")
 
 
