@@ -1,6 +1,7 @@
 /*
- * The certificate, gram.json: what was made from what, how, and what it cost. Only what was measured is in it;
- * no times, host names or thread counts, so that the same job gives the same bytes.
+ * The certificate, gram.json: what was made from what, how, and what it cost. Only what was
+ * measured is in it; no times, host names or thread counts, so that the same job gives the same
+ * bytes.
  */
 #ifndef GRAM_QUANT_CERTIFICATE_H
 #define GRAM_QUANT_CERTIFICATE_H

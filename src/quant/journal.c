@@ -57,7 +57,7 @@ enum gram_status gram_journal_add(struct gram_output *output, const struct gram_
     json_t *parts = json_array();
 
     for (int p = 0; p < GRAM_N_PART; p++)
-        json_array_append_new(parts, json_string(r->part_hash[p]));
+        json_array_append_new(parts, json_integer((json_int_t)r->part_sum[p]));
     return note(output,
                 json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:I}", "tensor", unit->source->name,
                           "source", r->source_hash, "parts", parts, "squared_error",
@@ -68,15 +68,6 @@ enum gram_status gram_journal_add(struct gram_output *output, const struct gram_
 
 /* ---- reading ---- */
 
-static bool get_hash(char out[GRAM_SHA256_HEX], const json_t *value)
-{
-    const char *text = json_string_value(value);
-    if (!text || (strlen(text) != GRAM_SHA256_HEX - 1 && text[0]))
-        return false;
-    snprintf(out, GRAM_SHA256_HEX, "%s", text);
-    return true;
-}
-
 static double get_double(const json_t *line, const char *key)
 {
     const json_int_t bits = json_integer_value(json_object_get(line, key));
@@ -85,20 +76,23 @@ static double get_double(const json_t *line, const char *key)
     return value;
 }
 
-/* A line that does not say all leaves its unit undone, which is always right. */
+/* A line that does not say all of it leaves its unit undone, which is always right. */
 static void take_result(struct gram_unit *unit, const json_t *line)
 {
     struct gram_unit_result r = {.is_done = true, .is_resumed = true};
-    bool ok = get_hash(r.source_hash, json_object_get(line, "source"));
+    const char *source = json_string_value(json_object_get(line, "source"));
+    const json_t *parts = json_object_get(line, "parts");
 
-    for (int p = 0; p < GRAM_N_PART; p++)
-        ok &= get_hash(r.part_hash[p], json_array_get(json_object_get(line, "parts"), (size_t)p));
+    if (!source || strlen(source) != GRAM_SHA256_HEX - 1 || json_array_size(parts) != GRAM_N_PART)
+        return;
+    memcpy(r.source_hash, source, GRAM_SHA256_HEX);
+    for (size_t p = 0; p < GRAM_N_PART; p++)
+        r.part_sum[p] = (uint64_t)json_integer_value(json_array_get(parts, p));
     r.squared_error = get_double(line, "squared_error");
     r.squares = get_double(line, "squares");
     r.nonfinite = (uint64_t)json_integer_value(json_object_get(line, "nonfinite"));
     r.clipped = (uint64_t)json_integer_value(json_object_get(line, "clipped"));
-    if (ok)
-        unit->result = r;
+    unit->result = r;
 }
 
 /* Units were finished in the order of the plan, so the one that is looked for is mostly the next. */

@@ -1,7 +1,7 @@
 /*
  * What a killed run leaves for the next: a first line that says which job it was, then a line for every
- * finished unit with the hashes of what was read and written. Nothing in it is trusted: a unit
- * is taken over when its bytes, read again, have these hashes.
+ * finished unit with the hash of what was read and the sums of what was written. Nothing in it is trusted: a
+ * unit is taken over when its bytes, read again, have these.
  */
 #ifndef GRAM_QUANT_JOURNAL_H
 #define GRAM_QUANT_JOURNAL_H

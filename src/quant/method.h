@@ -1,7 +1,7 @@
 /*
- * Methods: how codes are chosen for a scheme. What there is today needs nothing but the weights: a method says
- * which ranges are tried for the weights that share a scale, and the one with the least squared error
- * is taken. One file and one line of the table each.
+ * Methods: how codes are chosen for a scheme. What there is today needs nothing but the weights: a
+ * method says which ranges are tried for the weights that share a scale, and the one with the least
+ * squared error is taken. One file and one line of the table each.
  */
 #ifndef GRAM_QUANT_METHOD_H
 #define GRAM_QUANT_METHOD_H

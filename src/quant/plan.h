@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/output.h"
+#include "base/xxh64.h"
 #include "engine/checkpoint.h"
 #include "formats/compressed_tensors.h"
 #include "quant/recipe.h"
@@ -17,7 +18,7 @@
 struct gram_unit_result {
     bool is_done, is_resumed;
     char source_hash[GRAM_SHA256_HEX]; /* of the source file up to the end of this tensor */
-    char part_hash[GRAM_N_PART][GRAM_SHA256_HEX];
+    uint64_t part_sum[GRAM_N_PART];    /* XXH64 of the bytes of each */
     double squared_error, squares; /* of what is stored against the source; of the source */
     uint64_t nonfinite;            /* written through, or replaced where codes cannot say it */
     uint64_t clipped;              /* scales cut off at the greatest value of their type */

@@ -1,4 +1,5 @@
-/* The small files of the output folder: config.json, the index of shards, and what is copied from the source. */
+/* The small files of the output folder: config.json, the index of shards, and what is copied from
+ * the source. */
 #ifndef GRAM_QUANT_SIDECAR_H
 #define GRAM_QUANT_SIDECAR_H
 

@@ -7,7 +7,7 @@
 
 /*
  * Reads the whole file (which has its full size). Fills shard->hash; a unit that is marked done but has a
- * part with another hash than its result says is marked undone. *n_bad counts these. The stream is used
+ * part with another sum than its result says is marked undone. *n_bad counts these. The stream is used
  * for its pool and to be stopped.
  */
 enum gram_status gram_verify_shard(struct gram_plan *plan, struct gram_shard *shard,

@@ -1,6 +1,7 @@
 /*
- * Turning one tensor of the source into its parts: reads it through the stream, writes to the shard's file,
- * fills unit->result. What is not finite fails with the tensor, the index and the value, unless it is allowed.
+ * Turning one tensor of the source into its parts: reads it through the stream, writes to the
+ * shard's file, fills unit->result. What is not finite fails with the tensor, the index and the
+ * value, unless it is allowed.
  */
 #ifndef GRAM_QUANT_WRITE_H
 #define GRAM_QUANT_WRITE_H

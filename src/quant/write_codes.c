@@ -214,7 +214,7 @@ static enum gram_status run_piece(const struct coder *c, bool is_first_time, row
 
 /* fn over all rows of the tensor; codes are written where fn makes them. */
 static enum gram_status pass_over(struct coder *c, bool is_first_time, row_fn *fn,
-                                  struct slice_result *sum, struct gram_sha256 *hash,
+                                  struct slice_result *sum, struct gram_xxh64 *checksum,
                                   struct gram_error *err)
 {
     *sum = (struct slice_result){0};
@@ -225,7 +225,7 @@ static enum gram_status pass_over(struct coder *c, bool is_first_time, row_fn *f
         const size_t n = (size_t)((c->piece.end - c->piece.begin) * c->code_row_bytes);
         GRAM_TRY(gram_write_part(c->writer, c->unit, GRAM_PART_CODES,
                                  (uint64_t)(c->piece.begin * c->code_row_bytes), c->codes, n, err));
-        gram_sha256_add(hash, c->codes, n);
+        gram_xxh64_add(checksum, c->codes, n);
     }
     return GRAM_OK;
 }
@@ -282,11 +282,11 @@ static enum gram_status put_part(struct coder *c, int part, const void *bytes,
                                  struct gram_error *err)
 {
     const size_t n = (size_t)c->unit->parts[part].bytes;
-    struct gram_sha256 hash;
+    struct gram_xxh64 sum;
 
-    gram_sha256_init(&hash);
-    gram_sha256_add(&hash, bytes, n);
-    gram_sha256_hex(&hash, c->unit->result.part_hash[part]);
+    gram_xxh64_init(&sum);
+    gram_xxh64_add(&sum, bytes, n);
+    c->unit->result.part_sum[part] = gram_xxh64_value(&sum);
     return gram_write_part(c->writer, c->unit, part, 0, bytes, n, err);
 }
 
@@ -307,16 +307,16 @@ static enum gram_status write_all(struct coder *c, struct gram_error *err)
 {
     const int64_t shape[2] = {c->unit->slot->rows, c->unit->slot->cols};
     struct gram_unit_result *result = &c->unit->result;
-    struct gram_sha256 hash;
+    struct gram_xxh64 checksum;
     struct slice_result sum;
 
-    gram_sha256_init(&hash);
+    gram_xxh64_init(&checksum);
     if (!take_memory(c))
         return gram_fail_memory(err, c->unit->source->name);
     if (c->is_one)
         GRAM_TRY(find_step(c, err));
-    GRAM_TRY(pass_over(c, !c->is_one, encode_row, &sum, &hash, err));
-    gram_sha256_hex(&hash, result->part_hash[GRAM_PART_CODES]);
+    GRAM_TRY(pass_over(c, !c->is_one, encode_row, &sum, &checksum, err));
+    result->part_sum[GRAM_PART_CODES] = gram_xxh64_value(&checksum);
     GRAM_TRY(put_part(c, GRAM_PART_SCALES, c->scales, err));
     if (gram_unit_has(c->unit, GRAM_PART_SHAPE))
         GRAM_TRY(put_part(c, GRAM_PART_SHAPE, shape, err));

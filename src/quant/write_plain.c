@@ -28,13 +28,13 @@ struct copier {
     int64_t slice;          /* elements of a slice */
     struct slice_result *results;
     char *out;              /* the cast piece */
-    struct gram_sha256 hash;
+    struct gram_xxh64 checksum;
     enum gram_status write_status; /* of the item that writes what is kept */
     struct gram_error write_err;
 };
 
-/* Items before the slices: a kept piece is hashed and written while its pages are there. */
-enum { HASH_ITEM, WRITE_ITEM, FIRST_SLICE };
+/* Items before the slices: a kept piece is summed up and written while its pages are there. */
+enum { SUM_ITEM, WRITE_ITEM, FIRST_SLICE };
 
 static int64_t piece_count(const struct copier *c)
 {
@@ -112,8 +112,8 @@ static void run_item(void *context, int64_t begin, int64_t end, int worker)
         look_at_slice(c, begin - FIRST_SLICE);
     else if (c->is_cast)
         return; /* later, when all is cast */
-    else if (begin == HASH_ITEM)
-        gram_sha256_add(&c->hash, c->piece.data, (size_t)(piece_count(c) * c->size));
+    else if (begin == SUM_ITEM)
+        gram_xxh64_add(&c->checksum, c->piece.data, (size_t)(piece_count(c) * c->size));
     else
         write_piece(c, c->piece.data);
 }
@@ -149,7 +149,7 @@ static enum gram_status run_piece(struct copier *c, struct gram_error *err)
         sum->nonfinite += c->results[i].nonfinite;
     }
     if (c->is_cast) {
-        gram_sha256_add(&c->hash, c->out, (size_t)(piece_count(c) * c->out_size));
+        gram_xxh64_add(&c->checksum, c->out, (size_t)(piece_count(c) * c->out_size));
         write_piece(c, c->out);
     }
     if (c->write_status != GRAM_OK)
@@ -186,9 +186,9 @@ enum gram_status gram_write_plain(const struct gram_writer *writer, struct gram_
         .slice = SLICE_BYTES / size,
     };
 
-    gram_sha256_init(&c.hash);
+    gram_xxh64_init(&c.checksum);
     const enum gram_status status = run_all(&c, err);
-    gram_sha256_hex(&c.hash, unit->result.part_hash[0]);
+    unit->result.part_sum[0] = gram_xxh64_value(&c.checksum);
     free(c.results);
     free(c.out);
     return status;

@@ -129,27 +129,36 @@ static double add_up(const double lanes[LANES])
            ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
 }
 
+/* Add the squared misses of n weights, i-th to lane i modulo LANES. */
+static void add_misses(double lanes[LANES], const struct ladder *l, const float *x,
+                       const float *code, int64_t n)
+{
+    const int64_t whole = n / LANES * LANES;
+
+    for (int64_t i = 0; i < whole; i += LANES) {
+        for (int j = 0; j < LANES; j++)
+            lanes[j] += squared_miss(l, x[i + j], code[i + j]);
+    }
+    for (int64_t i = whole; i < n; i++)
+        lanes[i - whole] += squared_miss(l, x[i], code[i]);
+}
+
 double gram_grid_encode(uint8_t *codes, const struct gram_grid *grid, struct gram_step step,
                         const float *x, int64_t n)
 {
+    enum { BLOCK = 64 }; /* a multiple of LANES; three short loops vectorize where one long does not */
     const struct ladder l = ladder_of(grid, step);
     const uint32_t offset = 1u << (grid->bits - 1);
-    const int64_t whole = n / LANES * LANES;
     double lanes[LANES] = {0};
+    float code[BLOCK];
 
-    for (int64_t i = 0; i < whole; i += LANES) {
-        float code[LANES];
-        for (int j = 0; j < LANES; j++)
-            code[j] = code_of(&l, x[i + j]);
-        for (int j = 0; j < LANES; j++)
-            lanes[j] += squared_miss(&l, x[i + j], code[j]);
-        for (int j = 0; j < LANES; j++)
-            codes[i + j] = (uint8_t)(gram_f32_bits(code[j]) + offset);
-    }
-    for (int64_t i = whole; i < n; i++) {
-        const float code = code_of(&l, x[i]);
-        lanes[i - whole] += squared_miss(&l, x[i], code);
-        codes[i] = (uint8_t)(gram_f32_bits(code) + offset);
+    for (int64_t begin = 0; begin < n; begin += BLOCK) {
+        const int64_t count = n - begin < BLOCK ? n - begin : BLOCK;
+        for (int64_t i = 0; i < count; i++)
+            code[i] = code_of(&l, x[begin + i]);
+        for (int64_t i = 0; i < count; i++)
+            codes[begin + i] = (uint8_t)(gram_f32_bits(code[i]) + offset);
+        add_misses(lanes, &l, x + begin, code, count);
     }
     return add_up(lanes);
 }

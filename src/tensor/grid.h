@@ -32,11 +32,12 @@ struct gram_step {
 bool gram_range_add(struct gram_range *range, const float *x, int64_t n);
 
 /*
- * The step that spreads the codes over the range (calculate_qparams of compressed-tensors): symmetric, scale =
- * max(-low, high) / ((2^bits - 1) / 2); asymmetric, scale = (high - low) / (2^bits - 1) and zero =
- * round(-2^(bits-1) - low / scale). The scale is rounded to scale_dtype first; one that would be zero
- * becomes the least of that type, one that is too large for the type, or for its codes to decode to a finite
- * f32, is cut off, and that of an empty range is the type's epsilon.
+ * The step that spreads the codes over the range (calculate_qparams of compressed-tensors):
+ * symmetric, scale = max(-low, high) / ((2^bits - 1) / 2); asymmetric, scale = (high - low) /
+ * (2^bits - 1) and zero = round(-2^(bits-1) - low / scale). The scale is rounded to scale_dtype
+ * first; one that would be zero becomes the least of that type, one that is too large for the type,
+ * or for its codes to decode to a finite f32, is cut off, and that of an empty range is the type's
+ * epsilon.
  */
 struct gram_step gram_grid_step(const struct gram_grid *grid, struct gram_range range);
 /* Was the scale cut off? Then the largest weights are clipped. */

@@ -25,22 +25,33 @@ unsigned gram_code_get(const void *row, int64_t k, int bits)
     return window >> shift & ((1u << bits) - 1);
 }
 
+/* 8 codes of any width are as many bytes as a code has bits. */
+static uint64_t pack_eight(const uint8_t *codes, int bits)
+{
+    uint64_t window = 0;
+    for (int j = 0; j < 8; j++)
+        window |= (uint64_t)codes[j] << (j * bits);
+    return window;
+}
+
 void gram_codes_pack(void *dst, const uint8_t *codes, int64_t n, int bits)
 {
+    const int64_t bytes = gram_code_row_bytes(n, bits);
     uint8_t *out = dst;
-    uint64_t window = 0;
-    int held = 0;
+    int64_t i = 0, at = 0;
 
-    for (int64_t i = 0; i < n; i++) {
-        window |= (uint64_t)codes[i] << held;
-        held += bits;
-        for (; held >= 8; held -= 8, window >>= 8)
-            *out++ = (uint8_t)window;
+    for (; i + 8 <= n && at + 8 <= bytes; i += 8, at += bits) { /* whole words, later ones overwrite */
+        const uint64_t window = pack_eight(codes + i, bits);
+        memcpy(out + at, &window, sizeof window);
     }
-    if (held > 0)
-        *out++ = (uint8_t)window;
-    const uint8_t *end = (const uint8_t *)dst + gram_code_row_bytes(n, bits);
-    memset(out, 0, (size_t)(end - out));
+    memset(out + at, 0, (size_t)(bytes - at));
+    for (; i < n; i++) {
+        const int64_t bit = i * bits;
+        const unsigned code = (unsigned)codes[i] << bit % 8;
+        out[bit / 8] |= (uint8_t)code;
+        if (bit % 8 + bits > 8)
+            out[bit / 8 + 1] |= (uint8_t)(code >> 8);
+    }
 }
 
 void gram_codes_unpack(uint8_t *codes, const void *row, int64_t first, int64_t n, int bits)
