@@ -1,9 +1,10 @@
 /*
- * The life of an output folder: claim, fill, publish or discard. Everything below it is named relative to
- * open folders, so that nothing that is renamed or linked meanwhile leads the writes astray.
+ * The life of an output folder: claim, fill, publish or discard. Everything below it is named
+ * relative to open folders, so that nothing that is renamed or linked meanwhile leads the writes
+ * astray.
  *
- * Publishing is one rename, after a line in the journal that says which inode is about to be the target: a run
- * that was killed right after it can tell that it had finished.
+ * Publishing is one rename, after a line in the journal that says which inode is about to be the
+ * target: a run that was killed right after it can tell that it had finished.
  */
 #include "base/output.h"
 

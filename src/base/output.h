@@ -21,10 +21,10 @@ struct gram_output_file {
 struct gram_output;
 
 /*
- * Claim `target`, whose parent folder must exist. Nothing of that name may exist unless `force` is set
- * and it is a folder that looks like a model (or an empty one). Returns GRAM_OK, GRAM_EEXIST (it exists; another
- * job holds it; <target>.partial is not ours), GRAM_ENOENT (no parent folder), GRAM_EINVAL (no name),
- * GRAM_EIO, GRAM_ENOSPC, GRAM_ENOMEM.
+ * Claim `target`, whose parent folder must exist. Nothing of that name may exist unless `force` is
+ * set and it is a folder that looks like a model (or an empty one). Returns GRAM_OK, GRAM_EEXIST
+ * (it exists; another job holds it; <target>.partial is not ours), GRAM_ENOENT (no parent folder),
+ * GRAM_EINVAL (no name), GRAM_EIO, GRAM_ENOSPC, GRAM_ENOMEM.
  */
 enum gram_status gram_output_open(struct gram_output **out, const char *target, bool force,
                                   struct gram_error *err);

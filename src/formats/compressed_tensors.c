@@ -290,13 +290,12 @@ static enum gram_status read_group(const char *name, const json_t *object,
 /* "0.16.1" is before 0.17; anything that is not two numbers counts as new. */
 static bool packs_sparsely(const char *version)
 {
-    char *end;
-    const long major = strtol(version, &end, 10);
-    if (end == version || *end != '.')
+    if (strncmp(version, "0.", 2) != 0 || version[2] < '0' || version[2] > '9')
         return false;
-    const char *minor_at = end + 1;
-    const long minor = strtol(minor_at, &end, 10);
-    return end != minor_at && major == 0 && minor >= 0 && minor < 17;
+    int minor = 0;
+    for (const char *at = version + 2; *at >= '0' && *at <= '9' && minor < 17; at++)
+        minor = 10 * minor + (*at - '0');
+    return minor < 17;
 }
 
 /* Keys that change what the weights mean and that gram does not know. */

@@ -1,7 +1,8 @@
 /*
- * Writing: the shape of each tensor of a quantized linear, and the quantization_config that names them. Weights
- * alone are packed (pack-quantized); int8 weights with int8 activations are plain bytes (int-quantized), as
- * compressed-tensors itself chooses. Only keys that every version of its schema knows are written.
+ * Writing: the shape of each tensor of a quantized linear, and the quantization_config that names
+ * them. Weights alone are packed (pack-quantized); int8 weights with int8 activations are plain
+ * bytes (int-quantized), as compressed-tensors itself chooses. Only keys that every version of its
+ * schema knows are written.
  */
 #include "formats/compressed_tensors.h"
 

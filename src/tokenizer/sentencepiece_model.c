@@ -143,12 +143,13 @@ static enum gram_status check_piece(const struct reading *r, const struct gram_s
 {
     const struct gram_source *source = r->source;
     const long id = (long)(piece - r->model->pieces);
-    const char *problem = piece->len == 0                             ? "is empty"
+    const char *problem = piece->len == 0                                   ? "is empty"
                           : !gram_utf8_valid(piece->text, piece->len, NULL) ? "is not UTF-8"
-                          : !isfinite(piece->score)                   ? "has a score that is no number"
-                          : piece->type == 0                          ? "has an unknown type"
-                          : piece->type == GRAM_PIECE_BYTE && gram_sp_piece_byte(piece) < 0 ? "is no byte, but of type BYTE"
-                                                                      : NULL;
+                          : !isfinite(piece->score) ? "has a score that is no number"
+                          : piece->type == 0        ? "has an unknown type"
+                          : piece->type == GRAM_PIECE_BYTE && gram_sp_piece_byte(piece) < 0
+                              ? "is no byte, but of type BYTE"
+                              : NULL;
     if (problem)
         return gram_fail(source->err, GRAM_EFORMAT, "%s: piece %ld %s", source->where, id, problem);
     if (piece->type == GRAM_PIECE_UNUSED)

@@ -24,7 +24,8 @@ static const struct family {
     {"Qwen2Tokenizer", "qwen2", NULL, NULL,
      "{\"normalizer\": {\"type\": \"NFC\"},"
      "\"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Split\","
-     "\"pattern\": {\"Regex\": \"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}|"
+     "\"pattern\": {\"Regex\": "
+     "\"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}|"
      " ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+\"},"
      "\"behavior\": \"Isolated\", \"invert\": false},"
      "{\"type\": \"ByteLevel\", \"add_prefix_space\": %s, \"use_regex\": false}]},"

@@ -3,8 +3,8 @@
 
     hardened.py [--fortified] FILE...     --fortified: also wants the checked variants of libc's functions
 
-Control-flow protection (CET) is looked for in the objects of a static library: Debian 12's own start files are
-not marked for it, so that no program linked with them can be.
+Control-flow protection (CET) is looked for in the objects of a static library: Debian 12's own start files
+are not marked for it, so that no program linked with them can be.
 """
 import re
 import subprocess

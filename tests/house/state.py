@@ -20,7 +20,7 @@ def offenders_in(listing):
         if ":     file format" in line:
             member = line.split(":")[0]
         match = VARIABLE.match(line)
-        if match and line[17:24].strip().endswith("O"):
+        if match and match.group(1) != match.group(2):  # not the section's own symbol
             yield f"{member}: {match.group(2)} in {match.group(1)}"
 
 

@@ -1,4 +1,5 @@
-/* A tokenizer.json from anyone: it opens or is refused; what opens encodes, and what it decodes to is UTF-8. */
+/* A tokenizer.json from anyone: it opens or is refused; what opens encodes, and what it decodes to
+ * is UTF-8. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -126,7 +126,8 @@ static void an_id_outside_the_vocabulary_is_refused(void **state)
     struct gram_error err;
     char *text;
     (void)state;
-    MUST_FAIL(GRAM_EINVAL, "270", gram_tokenizer_decode(t, (const int32_t[]){270}, 1, true, &text, NULL, &err));
+    MUST_FAIL(GRAM_EINVAL, "270",
+              gram_tokenizer_decode(t, (const int32_t[]){270}, 1, true, &text, NULL, &err));
     MUST_FAIL(GRAM_EINVAL, "-1", gram_tokenizer_decode(t, (const int32_t[]){-1}, 1, true, &text, NULL, &err));
     assert_null(text);
     gram_tokenizer_close(&t);
