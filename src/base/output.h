@@ -81,7 +81,8 @@ void gram_output_flush(const struct gram_output_file *file);
 enum gram_status gram_output_sync(const struct gram_output_file *file, struct gram_error *err);
 enum gram_status gram_output_file_close(struct gram_output_file *file, struct gram_error *err);
 
-/* A small file: created (an old one of this name is removed), written, forced to disk, read back, compared. */
+/* A small file: created (an old one of this name is removed), written, forced to disk, read back,
+ * compared. */
 enum gram_status gram_output_put(const struct gram_output *output, const char *name,
                                  const void *bytes, size_t n, struct gram_error *err);
 

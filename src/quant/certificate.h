@@ -15,12 +15,12 @@
  *   "source": {"name", "architecture", "files": [{"name", "bytes", "sha256"}]},
  *   "recipe": {"scheme", "method", "rules": [{"pattern", "scheme", "method"}]},
  *   "totals": {"linears", "kept", "parameters", "bytes_before", "bytes_after", "bits_per_weight"},
- *   "tensors": [{"name", "op", "scheme", "method", "scale_dtype", "shape", "mse", "relative_error", "snr_db",
- *                "clipped_scales", "nonfinite"}],   what was changed; the last two only if not 0
- *   "kept": [name],
- *   "files": [{"name", "bytes", "sha256"}]          all others of the folder
+ *   "tensors": [{"name", "op", "scheme", "method", "scale_dtype", "shape", "mse", "relative_error",
+ * "snr_db", "clipped_scales", "nonfinite"}],   what was changed; the last two only if not 0 "kept":
+ * [name], "files": [{"name", "bytes", "sha256"}]          all others of the folder
  * }
- * relative_error is |w - w'| / |w| (Frobenius norms), snr_db = -20 log10 of it; absent where it is not finite.
+ * relative_error is |w - w'| / |w| (Frobenius norms), snr_db = -20 log10 of it; absent where it is
+ * not finite.
  */
 struct gram_certificate {
     const char *source_name;

@@ -1,7 +1,8 @@
 /*
- * Quantizing one linear, piece by piece, slices of rows in parallel. With one scale per tensor the weights are
- * read more than once: for their range, for the errors of the ranges that are tried, for the codes. Sums
- * run over the rows of a slice, then over slices, in their order: never in that of threads.
+ * Quantizing one linear, piece by piece, slices of rows in parallel. With one scale per tensor the
+ * weights are read more than once: for their range, for the errors of the ranges that are tried,
+ * for the codes. Sums run over the rows of a slice, then over slices, in their order: never in that
+ * of threads.
  */
 #include "quant/write.h"
 
