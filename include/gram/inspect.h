@@ -31,7 +31,8 @@ struct gram_inspect_report {
     struct gram_model_info info;
     const struct gram_tensor_report *tensors;
     size_t n_tensors;
-    const struct gram_scheme_cost *costs; /* of the preset schemes that fit; none for a lone file */
+    const struct gram_scheme_cost *costs; /* of the preset schemes that fit; none for a lone file
+                                             or a model that is quantized already */
     size_t n_costs;
     void *owner;
 };

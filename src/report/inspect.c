@@ -82,8 +82,7 @@ static bool scheme_fits(const struct gram_model_desc *desc, const struct gram_sc
     return true;
 }
 
-/* All tensors' bytes with the linears under `scheme`; a cast takes everything. Linears that are codes already
- * count as they are stored. */
+/* All tensors' bytes with the linears under `scheme`; a cast takes everything. */
 static uint64_t cost_of(const struct gram_model *model, const struct gram_scheme *scheme)
 {
     const struct gram_model_desc *desc = &model->ck.desc;
@@ -144,7 +143,8 @@ static enum gram_status inspect(struct gram_inspect_report *report, struct owner
     }
     GRAM_TRY(gram_model_open(&owner->model, rt, path, err));
     gram_model_info(owner->model, &report->info);
-    GRAM_TRY(list_costs(report, owner, err));
+    if (!owner->model->ck.container)
+        GRAM_TRY(list_costs(report, owner, err));
     return list_tensors(report, owner, owner->model->ck.store, rt->pool, with_statistics, job, err);
 }
 
