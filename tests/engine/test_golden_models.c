@@ -1,6 +1,7 @@
 /*
  * The engine against transformers: logits, every hidden state, and greedy generation of tiny models with
- * random weights, one case per architecture, rope rule and storage. Prints the largest error of each.
+ * random weights, one case per architecture, rope rule and storage; and the repository's own model against the
+ * plain implementation that trained it. Prints the largest error of each.
  */
 #include "support.h"
 
@@ -19,7 +20,7 @@ static const char *const cases[] = {
 
 struct fixture {
     const char *name;
-    struct gram_runtime *rt;
+    const char *(*path)(const char *name, const char *file); /* of a file of the case */
     struct gram_model *model;
     struct gram_model_info info;
     double worst;
@@ -32,9 +33,19 @@ static const char *case_path(const char *name, const char *file)
     return shared_path(path);
 }
 
-static bool has_file(const char *name, const char *file)
+static const char *own_path(const char *name, const char *file)
 {
-    return access(case_path(name, file), R_OK) == 0;
+    static char path[512];
+    if (strcmp(file, "hf") == 0)
+        snprintf(path, sizeof path, "models/%s", name);
+    else
+        snprintf(path, sizeof path, "models/%s-golden/%s", name, file);
+    return source_path(path);
+}
+
+static bool has_file(const struct fixture *f, const char *file)
+{
+    return access(f->path(f->name, file), R_OK) == 0;
 }
 
 static void hold(struct fixture *f, const char *what, double got, double want, int64_t at)
@@ -97,14 +108,14 @@ static void compare_pass(struct fixture *f, const char *ids_file, const char *lo
                          const char *hidden_file)
 {
     struct gram_error err;
-    struct npy ids = npy_load(case_path(f->name, ids_file));
-    struct npy logits = npy_load(case_path(f->name, logits_file));
+    struct npy ids = npy_load(f->path(f->name, ids_file));
+    struct npy logits = npy_load(f->path(f->name, logits_file));
     struct npy hidden = {0};
     struct expected e = {.f = f, .batch = ids.shape[0], .length = ids.shape[1]};
 
     e.logits = npy_doubles(&logits);
     if (hidden_file) {
-        hidden = npy_load(case_path(f->name, hidden_file));
+        hidden = npy_load(f->path(f->name, hidden_file));
         e.hidden = npy_doubles(&hidden);
     }
     for (e.row = 0; e.row < e.batch; e.row++) {
@@ -123,8 +134,8 @@ static void compare_pass(struct fixture *f, const char *ids_file, const char *lo
 static void compare_greedy(struct fixture *f, int64_t batch)
 {
     struct gram_error err;
-    struct npy prompt = npy_load(case_path(f->name, "gen_prompt.npy"));
-    struct npy ids = npy_load(case_path(f->name, "gen_ids.npy"));
+    struct npy prompt = npy_load(f->path(f->name, "gen_prompt.npy"));
+    struct npy ids = npy_load(f->path(f->name, "gen_ids.npy"));
     const int64_t n_prompt = prompt.shape[prompt.rank - 1], n_ids = ids.shape[ids.rank - 1];
     int32_t *tokens = row_of_ids(&prompt, 0, n_prompt), *want = row_of_ids(&ids, 0, n_ids);
     struct gram_session_options options = GRAM_SESSION_OPTIONS_INIT;
@@ -149,22 +160,21 @@ static void compare_greedy(struct fixture *f, int64_t batch)
     free(logits), free(tokens), free(want), free(prompt.data), free(ids.data);
 }
 
-static void compare_case(struct gram_runtime *rt, const char *name)
+static void compare_case(struct gram_runtime *rt, struct fixture f)
 {
     struct gram_error err;
-    struct fixture f = {.name = name, .rt = rt};
 
-    MUST(gram_model_open(&f.model, rt, case_path(name, "hf"), &err));
+    MUST(gram_model_open(&f.model, rt, f.path(f.name, "hf"), &err));
     gram_model_info(f.model, &f.info);
     compare_pass(&f, "input_ids.npy", "logits.npy",
-                 has_file(name, "hidden_states.npy") ? "hidden_states.npy" : NULL);
-    if (has_file(name, "input_ids_long.npy"))
+                 has_file(&f, "hidden_states.npy") ? "hidden_states.npy" : NULL);
+    if (has_file(&f, "input_ids_long.npy"))
         compare_pass(&f, "input_ids_long.npy", "logits_long.npy", NULL);
-    if (has_file(name, "gen_ids.npy")) {
+    if (has_file(&f, "gen_ids.npy")) {
         compare_greedy(&f, 512);
         compare_greedy(&f, 3);
     }
-    print_message("# %-24s largest error %.2e\n", name, f.worst);
+    print_message("# %-24s largest error %.2e\n", f.name, f.worst);
     gram_model_close(&f.model);
 }
 
@@ -177,7 +187,18 @@ static void every_case_equals_transformers(void **state)
     need_shared("golden/models/llama2_mha/case.json");
     MUST(gram_runtime_open(&rt, NULL, &err));
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        compare_case(rt, cases[i]);
+        compare_case(rt, (struct fixture){.name = cases[i], .path = case_path});
+    gram_runtime_close(&rt);
+}
+
+static void the_own_model_equals_its_trainer(void **state)
+{
+    struct gram_error err;
+    struct gram_runtime *rt;
+    (void)state;
+
+    MUST(gram_runtime_open(&rt, NULL, &err));
+    compare_case(rt, (struct fixture){.name = "hamlet", .path = own_path});
     gram_runtime_close(&rt);
 }
 
@@ -201,6 +222,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_case_equals_transformers),
+        cmocka_unit_test(the_own_model_equals_its_trainer),
         cmocka_unit_test(unknown_architectures_and_storage_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,6 +108,30 @@ static void a_model_equals_itself(void **state)
     close_world(&w);
 }
 
+/* models/hamlet-golden/ppl.json, measured by the plain implementation that trained the model. */
+static void perplexity_of_the_own_text_is_that_of_the_trainer(void **state)
+{
+    struct gram_eval_report report;
+    struct gram_tokenizer *tokenizer;
+    struct gram_ids ids = {0};
+    struct gram_error err;
+    struct world w;
+    size_t size;
+    (void)state;
+
+    open_world(&w);
+    char *text = read_file(source_path("models/hamlet-text/test.txt"), &size);
+    MUST(gram_tokenizer_open(&tokenizer, source_path("models/hamlet"), &err));
+    MUST(gram_tokenizer_encode(tokenizer, text, size, GRAM_ENCODE_SPECIAL, &ids, &err));
+    MUST(gram_eval(&report, w.model, NULL, ids.at, ids.len, NULL, NULL, &err));
+    assert_int_equal(report.tokens, 24585);
+    assert_true(fabs(report.ppl / 1.405026 - 1) < 1e-4);
+    gram_tokenizer_close(&tokenizer);
+    gram_ids_reset(&ids);
+    free(text);
+    close_world(&w);
+}
+
 static bool always(void *user)
 {
     (void)user;
@@ -139,6 +163,7 @@ int main(void)
         cmocka_unit_test(every_token_but_the_first_of_a_window_counts),
         cmocka_unit_test(likelihood_is_that_of_the_logits),
         cmocka_unit_test(a_model_equals_itself),
+        cmocka_unit_test(perplexity_of_the_own_text_is_that_of_the_trainer),
         cmocka_unit_test(it_stops_when_asked_and_refuses_what_cannot_be_measured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
