@@ -1,6 +1,6 @@
 /*
- * Leftmost-longest search for added tokens, as the Rust library `tokenizers` does it: white space is
- * taken from both sides where the token says so, and a token inside a word can be refused.
+ * Leftmost-longest search for added tokens, as the Rust library `tokenizers` does it: white space
+ * is taken from both sides where the token says so, and a token inside a word can be refused.
  */
 #include "tokenizer/added.h"
 
@@ -17,7 +17,8 @@ static int by_text(const void *left, const void *right)
 
     if (order != 0)
         return order;
-    return a->len != b->len ? (a->len > b->len) - (a->len < b->len) : (a->id > b->id) - (a->id < b->id);
+    return a->len != b->len ? (a->len > b->len) - (a->len < b->len)
+                            : (a->id > b->id) - (a->id < b->id);
 }
 
 static bool same_text(const struct gram_added_token *a, const struct gram_added_token *b)
@@ -41,8 +42,8 @@ void gram_added_build(struct gram_added *added, struct gram_added_token *tokens,
         added->first[byte + 1] += added->first[byte];
 }
 
-/* Narrow the range low..high-1 of tokens that agree up to `depth` to those with `byte` there. The token
- * that ends at `depth`, if there is one, sorts first and has been dropped by the caller. */
+/* Narrow the range low..high-1 of tokens that agree up to `depth` to those with `byte` there. The
+ * token that ends at `depth`, if there is one, sorts first and has been dropped by the caller. */
 static void narrow(const struct gram_added *added, size_t *low, size_t *high, size_t depth,
                    unsigned char byte)
 {
@@ -68,7 +69,8 @@ static const struct gram_added_token *longest_at(const struct gram_added *added,
                                                  size_t len)
 {
     const struct gram_added_token *best = NULL;
-    size_t low = added->first[(unsigned char)text[0]], high = added->first[(unsigned char)text[0] + 1];
+    size_t low = added->first[(unsigned char)text[0]],
+           high = added->first[(unsigned char)text[0] + 1];
 
     for (size_t depth = 1; low < high; depth++) {
         if (added->at[low].len == depth)

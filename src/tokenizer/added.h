@@ -38,7 +38,7 @@ struct gram_cutter {
     const struct gram_added *added;
     const char *text;
     size_t len, done;
-    bool plain; /* special tokens are ordinary text */
+    bool plain;            /* special tokens are ordinary text */
     struct gram_cut ahead; /* a token found behind text not yet reported */
     size_t from;
 };

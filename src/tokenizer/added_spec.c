@@ -36,8 +36,8 @@ static enum gram_status read_one(const struct gram_source *source, const json_t 
         const char *key;
         bool *to, fallback;
     } flags[] = {
-        {"special", &spec->is_special, false},   {"lstrip", &spec->lstrip, false},
-        {"rstrip", &spec->rstrip, false},        {"single_word", &spec->single_word, false},
+        {"special", &spec->is_special, false},      {"lstrip", &spec->lstrip, false},
+        {"rstrip", &spec->rstrip, false},           {"single_word", &spec->single_word, false},
         {"normalized", &spec->is_normalized, true},
     };
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
@@ -52,7 +52,8 @@ enum gram_status gram_added_specs_read(struct gram_added_spec **out, size_t *out
     const size_t n = json_array_size(list);
 
     if (list && !json_is_null(list) && !json_is_array(list))
-        return gram_fail(source->err, GRAM_EFORMAT, "%s: added_tokens must be a list", source->where);
+        return gram_fail(source->err, GRAM_EFORMAT, "%s: added_tokens must be a list",
+                         source->where);
     *out = gram_arena_take(source->arena, n, sizeof **out);
     if (!*out)
         return gram_fail_memory(source->err, source->where);
@@ -122,8 +123,9 @@ enum gram_status gram_tokenizer_build_added(struct gram_tokenizer *tokenizer,
         const int side = spec->is_normalized;
         struct gram_added_token *token = &tokens[side][count[side]++];
 
-        *token = (struct gram_added_token){spec->content, spec->len, spec->id, spec->is_special,
-                                           spec->lstrip, spec->rstrip, spec->single_word};
+        *token = (struct gram_added_token){spec->content,    spec->len,    spec->id,
+                                           spec->is_special, spec->lstrip, spec->rstrip,
+                                           spec->single_word};
         if (side == 1 && !spec->is_as_is)
             GRAM_TRY(normalize_token(tokenizer, source, token));
     }

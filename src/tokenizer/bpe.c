@@ -1,11 +1,12 @@
 /*
- * A piece is a linked list of symbols, first its characters. The pair of lowest rank (leftmost among
- * equals) is merged until no pair can be. A heap of (rank, position) finds it; entries whose pair is no
- * longer there are skipped when they come up. (Sennrich, Haddow, Birch 2016; the heap as in
- * SentencePiece's bpe_model.cc and `tokenizers`' word.rs.)
+ * A piece is a linked list of symbols, first its characters. The pair of lowest rank (leftmost
+ * among equals) is merged until no pair can be. A heap of (rank, position) finds it; entries whose
+ * pair is no longer there are skipped when they come up. (Sennrich, Haddow, Birch 2016; the heap as
+ * in SentencePiece's bpe_model.cc and `tokenizers`' word.rs.)
  *
- * Two characters that stand side by side in no merged token can never end up in one: there the piece is
- * cut before anything is merged. So even a piece that is a whole text (Llama 2) is merged word by word.
+ * Two characters that stand side by side in no merged token can never end up in one: there the
+ * piece is cut before anything is merged. So even a piece that is a whole text (Llama 2) is merged
+ * word by word.
  */
 #include "tokenizer/bpe.h"
 
@@ -48,7 +49,8 @@ enum gram_status gram_bpe_init(struct gram_bpe *bpe, const struct gram_source *s
     size_t slots = 16;
 
     if (count > INT32_MAX / 4)
-        return gram_fail(source->err, GRAM_EFORMAT, "%s: %zu merges are too many", source->where, count);
+        return gram_fail(source->err, GRAM_EFORMAT, "%s: %zu merges are too many", source->where,
+                         count);
     while (slots < count * 2)
         slots *= 2;
     *bpe = (struct gram_bpe){.vocab = vocab, .mask = slots - 1, .room = count, .unknown = -1};
@@ -204,8 +206,8 @@ static void merge_all(const struct gram_bpe *bpe, struct gram_bpe_work *work, si
     }
 }
 
-/* Room for one more symbol. Every merge takes one away and adds at most two entries to the heap: three
- * entries a symbol are enough. */
+/* Room for one more symbol. Every merge takes one away and adds at most two entries to the heap:
+ * three entries a symbol are enough. */
 static bool make_room(struct gram_bpe_work *work, size_t n)
 {
     void *symbols = work->symbols, *heap = work->heap;

@@ -19,7 +19,7 @@ struct gram_bpe {
         uint64_t pair; /* left symbol << 32 | right symbol */
         uint32_t rank; /* lower merges earlier; equal ranks from left to right */
         int32_t id;    /* what the two become; -1: a free slot */
-    } *merges;
+    } * merges;
     size_t mask;        /* slots - 1 */
     size_t room;        /* merges that still fit */
     uint64_t *touching; /* bits, hashed: which characters stand side by side in a merged token */
@@ -30,8 +30,8 @@ struct gram_bpe {
     bool whole_first;   /* a piece that is a token is that token, whatever the merges say */
 };
 
-/* Room for `count` merges over the listed tokens of `vocab`; the rest of *bpe is zeroed, `unknown` and
- * bytes are set to -1. */
+/* Room for `count` merges over the listed tokens of `vocab`; the rest of *bpe is zeroed, `unknown`
+ * and bytes are set to -1. */
 enum gram_status gram_bpe_init(struct gram_bpe *bpe, const struct gram_source *source,
                                const struct gram_vocab *vocab, size_t count);
 /* left + right become id. Of two merges with the same sides the later one holds. */

@@ -1,6 +1,6 @@
 /*
- * bytes_to_unicode() of GPT-2's encoder.py: the printable bytes of Latin-1 stand for themselves, the 68
- * others, in order, for U+0100 and up.
+ * bytes_to_unicode() of GPT-2's encoder.py: the printable bytes of Latin-1 stand for themselves,
+ * the 68 others, in order, for U+0100 and up.
  */
 #include "tokenizer/bytelevel.h"
 

@@ -1,10 +1,11 @@
 /*
  * The files beside the tokenizer that say which tokens begin and end a text.
  *
- * BOS, the first that speaks: bos_token of tokenizer_config.json (null there means none), bos_token of
- * special_tokens_map.json, bos_token_id of generation_config.json, of config.json, of the tokenizer's own
- * file. EOS, all together: eos_token_id (one or a list) of generation_config.json and config.json,
- * eos_token of tokenizer_config.json, else of special_tokens_map.json, and of the tokenizer's own file.
+ * BOS, the first that speaks: bos_token of tokenizer_config.json (null there means none), bos_token
+ * of special_tokens_map.json, bos_token_id of generation_config.json, of config.json, of the
+ * tokenizer's own file. EOS, all together: eos_token_id (one or a list) of generation_config.json
+ * and config.json, eos_token of tokenizer_config.json, else of special_tokens_map.json, and of the
+ * tokenizer's own file.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +24,9 @@ static size_t number_length(const char *text, size_t len)
 }
 
 /*
- * Copy JSON text, with ".0" behind integers of more than 18 digits. transformers writes "no limit" as
- * model_max_length 1000000000000000019884624838656, which fits no integer; as a real it can be read.
+ * Copy JSON text, with ".0" behind integers of more than 18 digits. transformers writes "no limit"
+ * as model_max_length 1000000000000000019884624838656, which fits no integer; as a real it can be
+ * read.
  */
 static void copy_with_reals(struct gram_buf *out, const char *text, size_t len)
 {
@@ -38,8 +40,8 @@ static void copy_with_reals(struct gram_buf *out, const char *text, size_t len)
         if (!in_string && c >= '0' && c <= '9')
             step = number_length(text + i, len - i);
         gram_buf_add(out, text + i, step);
-        if (!in_string && step > 18 && !memchr(text + i, '.', step) && !memchr(text + i, 'e', step) &&
-            !memchr(text + i, 'E', step))
+        if (!in_string && step > 18 && !memchr(text + i, '.', step) &&
+            !memchr(text + i, 'e', step) && !memchr(text + i, 'E', step))
             gram_buf_str(out, ".0");
     }
 }
@@ -53,7 +55,8 @@ static enum gram_status parse_file(json_t **out, const char *path, struct gram_e
     const size_t size = (size_t)gram_file_size(file);
     if (size > 0)
         copy_with_reals(&text, gram_file_view(file, 0, size), size);
-    enum gram_status status = size == 0 ? gram_fail(err, GRAM_EFORMAT, "%s: the file is empty", path)
+    enum gram_status status = size == 0
+                                  ? gram_fail(err, GRAM_EFORMAT, "%s: the file is empty", path)
                               : text.failed ? gram_fail_memory(err, path)
                                             : gram_json_parse(out, text.at, text.len, path, err);
     gram_buf_reset(&text);
@@ -108,7 +111,8 @@ void gram_companions_reset(struct gram_companions *files)
 static int32_t token_of(const struct gram_tokenizer *tokenizer, const json_t *value)
 {
     const json_t *content = json_is_object(value) ? json_object_get(value, "content") : value;
-    return json_is_string(content) ? gram_tokenizer_find(tokenizer, json_string_value(content)) : -1;
+    return json_is_string(content) ? gram_tokenizer_find(tokenizer, json_string_value(content))
+                                   : -1;
 }
 
 static enum gram_status read_bos(struct gram_tokenizer *tokenizer, const struct gram_source *source,

@@ -1,17 +1,9 @@
-/*
- * The decoders of tokenizer.json, one row each, as steps through which every token flows. Differs from
- * the Rust library in one case: in a run of byte tokens that is not UTF-8 as a whole we keep the
- * characters that are, and put one U+FFFD for each other byte, as SentencePiece does; so that text already
- * shown is never taken back.
- */
+/* The decoders of tokenizer.json, one row each, as steps through which every token flows. */
 #include "tokenizer/decoder.h"
 
 #include <string.h>
 
 #include "base/utf8.h"
-#include "tokenizer/bytelevel.h"
-
-static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
 
 void gram_decoding_reset(struct gram_decoding *state)
 {
@@ -19,151 +11,6 @@ void gram_decoding_reset(struct gram_decoding *state)
     gram_buf_reset(&state->work[0]);
     gram_buf_reset(&state->work[1]);
     *state = (struct gram_decoding){.list = state->list};
-}
-
-/* Can these bytes begin a character? The lowest and the highest continuation decide. */
-static bool begins_character(const char *bytes, size_t n)
-{
-    for (int fill = 0x80; fill <= 0xbf; fill += 0x3f) {
-        char whole[4];
-        uint32_t c;
-        memset(whole, fill, sizeof whole);
-        memcpy(whole, bytes, n);
-        if (gram_utf8_next(whole, sizeof whole, &c) > n)
-            return true;
-    }
-    return false;
-}
-
-static void drop_held(struct gram_decoding *state, size_t n, struct gram_buf *out)
-{
-    for (size_t i = 0; i < (state->list->maximal ? 1 : n); i++)
-        gram_buf_str(out, replacement);
-}
-
-static void give_up_held(struct gram_decoding *state, struct gram_buf *out)
-{
-    if (state->n_held > 0)
-        drop_held(state, state->n_held, out);
-    state->n_held = 0;
-}
-
-static void add_byte(struct gram_decoding *state, char byte, struct gram_buf *out)
-{
-    uint32_t c;
-
-    state->held[state->n_held++] = byte;
-    if (gram_utf8_next(state->held, state->n_held, &c) > 0) {
-        gram_buf_add(out, state->held, state->n_held);
-        state->n_held = 0;
-    } else if (!begins_character(state->held, state->n_held)) {
-        const size_t before = state->n_held - 1;
-        state->n_held = 0;
-        if (before == 0) {
-            drop_held(state, 1, out);
-        } else { /* what came before is broken; this byte starts afresh */
-            drop_held(state, before, out);
-            add_byte(state, byte, out);
-        }
-    }
-}
-
-static void apply_bytelevel(const struct gram_decoder *step, struct gram_decoding *state,
-                            const char *text, size_t len, struct gram_buf *out)
-{
-    bool all = true;
-    uint32_t c;
-
-    (void)step;
-    for (size_t i = 0; i < len && all;) {
-        i += gram_utf8_next(text + i, len - i, &c);
-        all = gram_bytelevel_byte(c) >= 0;
-    }
-    for (size_t i = 0; i < len;) {
-        const size_t n = all ? gram_utf8_next(text + i, len - i, &c) : 1;
-        add_byte(state, all ? (char)gram_bytelevel_byte(c) : text[i], out);
-        i += n;
-    }
-}
-
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                  : -1;
-}
-
-/* "<0x0A>" */
-static void apply_byte_fallback(const struct gram_decoder *step, struct gram_decoding *state,
-                                const char *text, size_t len, struct gram_buf *out)
-{
-    (void)step;
-    if (len == 6 && memcmp(text, "<0x", 3) == 0 && text[5] == '>' && hex_digit(text[3]) >= 0 &&
-        hex_digit(text[4]) >= 0) {
-        add_byte(state, (char)(hex_digit(text[3]) << 4 | hex_digit(text[4])), out);
-        return;
-    }
-    give_up_held(state, out);
-    gram_buf_add(out, text, len);
-}
-
-static void apply_replace(const struct gram_decoder *step, struct gram_decoding *state,
-                          const char *text, size_t len, struct gram_buf *out)
-{
-    (void)gram_pattern_replace(&step->pattern, &state->matcher, text, len, step->content,
-                               step->content_len, out); /* the matcher keeps the status */
-}
-
-static bool starts_with(const char *text, size_t len, const struct gram_decoder *step)
-{
-    return len >= step->content_len && memcmp(text, step->content, step->content_len) == 0;
-}
-
-/* At most `left` characters off the front: of each token, or of the whole text behind a Fuse. */
-static void apply_strip(const struct gram_decoder *step, struct gram_decoding *state,
-                        const char *text, size_t len, struct gram_buf *out)
-{
-    size_t done = step->is_fused ? state->stripped : 0, begin = 0;
-
-    while (!(step->is_fused && state->strip_over) && done < step->left &&
-           starts_with(text + begin, len - begin, step)) {
-        begin += step->content_len;
-        done++;
-    }
-    for (size_t i = 0; i < step->right && len - begin >= step->content_len &&
-                       memcmp(text + len - step->content_len, step->content, step->content_len) == 0;
-         i++)
-        len -= step->content_len;
-    if (step->is_fused) {
-        state->stripped = done;
-        state->strip_over = state->strip_over || begin < len;
-    }
-    gram_buf_add(out, text + begin, len - begin);
-}
-
-/* The marks of the first token vanish, the others are spaces. */
-static void apply_metaspace(const struct gram_decoder *step, struct gram_decoding *state,
-                            const char *text, size_t len, struct gram_buf *out)
-{
-    const bool drops = !state->any && !step->keeps_prefix;
-
-    for (size_t i = 0; i < len;) {
-        if (starts_with(text + i, len - i, step)) {
-            gram_buf_add(out, " ", !drops);
-            i += step->content_len;
-        } else {
-            gram_buf_add(out, text + i++, 1);
-        }
-    }
-}
-
-static void apply_nothing(const struct gram_decoder *step, struct gram_decoding *state,
-                          const char *text, size_t len, struct gram_buf *out)
-{
-    (void)step;
-    (void)state;
-    gram_buf_add(out, text, len);
 }
 
 static enum gram_status load_text(const struct gram_source *source, const json_t *node,
@@ -246,15 +93,16 @@ static const struct kind {
     gram_decode_fn *apply;
     enum gram_status (*load)(const struct gram_source *source, const json_t *node,
                              struct gram_decoder *step);
-    bool makes_bytes, fuses;
+    bool fuses;
+    enum { NO_BYTES, PER_BYTE, MAXIMAL } bytes; /* does it make bytes; U+FFFD for what if broken */
 } kinds[] = {
-    {"ByteLevel", apply_bytelevel, NULL, true, true},
-    {"ByteFallback", apply_byte_fallback, NULL, true, false},
-    {"Fuse", apply_nothing, NULL, false, true},
-    {"Metaspace", apply_metaspace, load_metaspace, false, false},
-    {"Replace", apply_replace, load_replace, false, false},
-    {"Strip", apply_strip, load_strip, false, false},
-    {NULL, NULL, NULL, false, false},
+    {"ByteLevel", gram_decode_bytelevel, NULL, true, MAXIMAL},
+    {"ByteFallback", gram_decode_byte_fallback, NULL, false, PER_BYTE},
+    {"Fuse", gram_decode_nothing, NULL, true, NO_BYTES},
+    {"Metaspace", gram_decode_metaspace, load_metaspace, false, NO_BYTES},
+    {"Replace", gram_decode_replace, load_replace, false, NO_BYTES},
+    {"Strip", gram_decode_strip, load_strip, false, NO_BYTES},
+    {NULL, NULL, NULL, false, NO_BYTES},
 };
 
 struct loading {
@@ -274,7 +122,7 @@ static enum gram_status add_one(void *context, const char *type, const json_t *n
         kind++;
     if (!kind->name)
         return gram_stage_unknown(source, "decoder", type, kinds, sizeof *kinds);
-    if (kind->makes_bytes && list->bytes_end > 0)
+    if (kind->bytes != NO_BYTES && list->bytes_end > 0)
         return gram_fail(source->err, GRAM_EUNSUPPORTED, "%s: decoder: two steps that make bytes",
                          source->where);
     struct gram_decoder *grown = gram_arena_take(source->arena, list->n + 1, sizeof *grown);
@@ -287,9 +135,9 @@ static enum gram_status add_one(void *context, const char *type, const json_t *n
     step->apply = kind->apply;
     step->is_fused = loading->is_fused;
     loading->is_fused = loading->is_fused || kind->fuses;
-    if (kind->makes_bytes) {
+    if (kind->bytes != NO_BYTES) {
         list->bytes_end = list->n;
-        list->maximal = kind->fuses;
+        list->maximal = kind->bytes == MAXIMAL;
     }
     return kind->load ? kind->load(source, node, step) : GRAM_OK;
 }
@@ -341,11 +189,11 @@ enum gram_status gram_decoding_finish(struct gram_decoding *state, struct gram_b
 {
     struct gram_buf left = {0};
 
-    give_up_held(state, &left);
-    enum gram_status status = left.failed ? gram_fail_memory(err, "a text")
-                              : left.len > 0
-                                  ? run_steps(state, state->list->bytes_end, left.at, left.len, out, err)
-                                  : GRAM_OK;
+    gram_decode_held(state, &left);
+    enum gram_status status =
+        left.failed    ? gram_fail_memory(err, "a text")
+        : left.len > 0 ? run_steps(state, state->list->bytes_end, left.at, left.len, out, err)
+                       : GRAM_OK;
     gram_buf_reset(&left);
     return status;
 }

@@ -13,6 +13,12 @@ struct gram_decoding;
 typedef void gram_decode_fn(const struct gram_decoder *step, struct gram_decoding *state,
                             const char *text, size_t len, struct gram_buf *out);
 
+/* The steps; decode_steps.c. */
+gram_decode_fn gram_decode_bytelevel, gram_decode_byte_fallback, gram_decode_replace,
+    gram_decode_strip, gram_decode_metaspace, gram_decode_nothing;
+/* Give up the bytes that are held back: U+FFFD. */
+void gram_decode_held(struct gram_decoding *state, struct gram_buf *out);
+
 struct gram_decoder {
     gram_decode_fn *apply;
     struct gram_pattern pattern; /* Replace */
@@ -27,7 +33,7 @@ struct gram_decoder {
 struct gram_decoders {
     struct gram_decoder *at;
     size_t n;
-    bool joins; /* there is a decoder; without one tokens are joined by spaces */
+    bool joins;       /* there is a decoder; without one tokens are joined by spaces */
     size_t bytes_end; /* steps from here on get what the byte step held back; 0: no byte step */
     bool maximal;     /* U+FFFD per broken character (ByteLevel), not per byte (ByteFallback) */
 };

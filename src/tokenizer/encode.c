@@ -72,8 +72,9 @@ static enum gram_status encode_all(struct encoding *e, const char *text, size_t 
 
     gram_cutter_start(&cutter, &e->tokenizer->raw_added, text, len, e->plain);
     while (gram_cutter_next(&cutter, &cut))
-        GRAM_TRY(cut.token ? add_ids(e, &cut.token->id, 1)
-                           : encode_segment(e, text + cut.begin, cut.end - cut.begin, cut.begin == 0));
+        GRAM_TRY(cut.token
+                     ? add_ids(e, &cut.token->id, 1)
+                     : encode_segment(e, text + cut.begin, cut.end - cut.begin, cut.begin == 0));
     return GRAM_OK;
 }
 

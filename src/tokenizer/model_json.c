@@ -1,6 +1,6 @@
 /*
- * The BPE model of tokenizer.json. The vocabulary is read in two passes: sizes first, then tokens, so that
- * all texts share one block of memory.
+ * The BPE model of tokenizer.json. The vocabulary is read in two passes: sizes first, then tokens,
+ * so that all texts share one block of memory.
  */
 #include <string.h>
 
@@ -24,7 +24,8 @@ static enum gram_status measure(const struct reading *reading, int64_t *highest,
     *highest = -1;
     *bytes = 0;
     for (; it; it = json_object_iter_next(reading->vocab, it)) {
-        GRAM_TRY(gram_token_id(reading->source, json_object_iter_key(it), json_object_iter_value(it), &id));
+        GRAM_TRY(gram_token_id(reading->source, json_object_iter_key(it),
+                               json_object_iter_value(it), &id));
         *highest = gram_max_i64(*highest, id);
         *bytes += json_object_iter_key_len(it); /* of a text in memory: cannot overflow */
     }
@@ -37,7 +38,8 @@ static enum gram_status fill_vocab(const struct reading *reading, char *texts)
 {
     struct gram_vocab *vocab = &reading->tokenizer->vocab;
 
-    for (void *it = json_object_iter(reading->vocab); it; it = json_object_iter_next(reading->vocab, it)) {
+    for (void *it = json_object_iter(reading->vocab); it;
+         it = json_object_iter_next(reading->vocab, it)) {
         const size_t len = json_object_iter_key_len(it);
         const int32_t id = (int32_t)json_integer_value(json_object_iter_value(it));
 
@@ -108,8 +110,12 @@ static enum gram_status add_merge(struct gram_bpe *bpe, const struct gram_source
         return gram_fail(source->err, GRAM_EFORMAT,
                          "%s: merge %zu ('%.*s' '%.*s'): '%.*s' is not in the vocabulary",
                          source->where, rank, (int)len[0], side[0], (int)len[1], side[1],
-                         (int)(left < 0 ? len[0] : right < 0 ? len[1] : joined->len),
-                         left < 0 ? side[0] : right < 0 ? side[1] : joined->at);
+                         (int)(left < 0    ? len[0]
+                               : right < 0 ? len[1]
+                                           : joined->len),
+                         left < 0    ? side[0]
+                         : right < 0 ? side[1]
+                                     : joined->at);
     gram_bpe_add(bpe, left, right, (uint32_t)rank, id);
     return GRAM_OK;
 }
@@ -128,11 +134,11 @@ static enum gram_status read_merges(struct gram_tokenizer *tokenizer,
     for (size_t i = 0; i < n && status == GRAM_OK; i++) {
         const char *side[2];
         size_t len[2];
-        status = merge_sides(json_array_get(merges, i), side, len)
-                     ? add_merge(&tokenizer->bpe, source, side, len, i, &joined)
-                     : gram_fail(source->err, GRAM_EFORMAT,
-                                 "%s: merge %zu must have two parts, neither empty",
-                                 source->where, i);
+        status =
+            merge_sides(json_array_get(merges, i), side, len)
+                ? add_merge(&tokenizer->bpe, source, side, len, i, &joined)
+                : gram_fail(source->err, GRAM_EFORMAT,
+                            "%s: merge %zu must have two parts, neither empty", source->where, i);
     }
     gram_buf_reset(&joined);
     return status;
@@ -169,21 +175,22 @@ static enum gram_status read_options(struct gram_tokenizer *tokenizer,
     GRAM_TRY(refuse_affix(source, model, "continuing_subword_prefix"));
     GRAM_TRY(refuse_affix(source, model, "end_of_word_suffix"));
     GRAM_TRY(gram_json_real(model, "dropout", 0.0, 1.0, 0.0, &dropout, source->where, source->err));
-    GRAM_TRY(gram_json_bool(model, "fuse_unk", false, &bpe->fuse_unknown, source->where, source->err));
+    GRAM_TRY(
+        gram_json_bool(model, "fuse_unk", false, &bpe->fuse_unknown, source->where, source->err));
     GRAM_TRY(gram_json_bool(model, "ignore_merges", false, &bpe->whole_first, source->where,
                             source->err));
-    GRAM_TRY(gram_json_bool(model, "byte_fallback", false, &byte_fallback, source->where, source->err));
+    GRAM_TRY(
+        gram_json_bool(model, "byte_fallback", false, &byte_fallback, source->where, source->err));
     if (byte_fallback)
         find_byte_tokens(bpe);
     GRAM_TRY(gram_json_str(model, "unk_token", NULL, &unknown, source->where, source->err));
     if (!unknown)
         return GRAM_OK;
     bpe->unknown = gram_vocab_find(bpe->vocab, unknown, strlen(unknown));
-    return bpe->unknown >= 0
-               ? GRAM_OK
-               : gram_fail(source->err, GRAM_EFORMAT,
-                           "%s: model: unk_token '%s' is not in the vocabulary", source->where,
-                           unknown);
+    return bpe->unknown >= 0 ? GRAM_OK
+                             : gram_fail(source->err, GRAM_EFORMAT,
+                                         "%s: model: unk_token '%s' is not in the vocabulary",
+                                         source->where, unknown);
 }
 
 enum gram_status gram_tokenizer_read_model(struct gram_tokenizer *tokenizer,

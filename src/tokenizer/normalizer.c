@@ -123,8 +123,7 @@ enum gram_status gram_normalizers_add(struct gram_normalizers *list,
                                       const struct gram_source *source,
                                       const struct gram_normalizer *normalizer)
 {
-    struct gram_normalizer *grown =
-        gram_arena_take(source->arena, list->n + 1, sizeof *list->at);
+    struct gram_normalizer *grown = gram_arena_take(source->arena, list->n + 1, sizeof *list->at);
 
     if (!grown)
         return gram_fail_memory(source->err, source->where);

@@ -24,8 +24,8 @@ struct gram_normalizer {
     struct gram_pattern pattern; /* Replace */
     const char *content;         /* Replace, Prepend */
     size_t content_len;
-    int form;                       /* NFC, ... */
-    bool left, right;               /* Strip */
+    int form;                   /* NFC, ... */
+    bool left, right;           /* Strip */
     bool prefix_every, squeeze; /* SentencePiece: prefix every segment, not only the first; drop
                                       extra spaces */
     bool prefix, escape;
@@ -47,8 +47,8 @@ enum gram_status gram_normalizers_add(struct gram_normalizers *list,
 gram_normalize_fn gram_normalize_sentencepiece;
 
 /*
- * Run all of them over a text; *out is borrowed from `work`, or the text itself where there is nothing
- * to do. work[2] are the caller's scratch buffers.
+ * Run all of them over a text; *out is borrowed from `work`, or the text itself where there is
+ * nothing to do. work[2] are the caller's scratch buffers.
  */
 enum gram_status gram_normalizers_apply(const struct gram_normalizers *list,
                                         struct gram_matcher *matcher, const char *text, size_t len,

@@ -16,7 +16,7 @@ struct gram_tokenizer {
     struct gram_arena arena;
     struct gram_regex *regexes;
 
-    struct gram_added raw_added;        /* looked for in the text as it comes */
+    struct gram_added raw_added; /* looked for in the text as it comes */
     struct gram_normalizers normalizers;
     struct gram_added normalized_added; /* looked for behind the normalizers */
     struct gram_pretokenizers pretokenizers;
@@ -56,8 +56,8 @@ enum gram_status gram_token_id(const struct gram_source *source, const char *tok
                                const json_t *value, int64_t *id);
 
 /*
- * Sort the added tokens into raw and normalized ones; the latter are looked for in the form that the
- * tokenizer's normalizers give them. Vocabulary and normalizers must be there.
+ * Sort the added tokens into raw and normalized ones; the latter are looked for in the form that
+ * the tokenizer's normalizers give them. Vocabulary and normalizers must be there.
  */
 enum gram_status gram_tokenizer_build_added(struct gram_tokenizer *tokenizer,
                                             const struct gram_source *source,
@@ -68,8 +68,8 @@ enum gram_status gram_tokenizer_read_model(struct gram_tokenizer *tokenizer,
                                            const struct gram_source *source, const json_t *model,
                                            const struct gram_added_spec *added, size_t n_added);
 
-/* The readers of the three kinds of file; each fills a zeroed tokenizer but for bos and eos. Bytes need
- * not outlive the call. */
+/* The readers of the three kinds of file; each fills a zeroed tokenizer but for bos and eos. Bytes
+ * need not outlive the call. */
 enum gram_status gram_tokenizer_read_json(struct gram_tokenizer *tokenizer,
                                           const struct gram_source *source, const json_t *root);
 /* config: tokenizer_config.json, or NULL. */
@@ -83,12 +83,13 @@ enum gram_status gram_tokenizer_read_vocab_merges(struct gram_tokenizer *tokeniz
                                                   const char *merges, size_t len,
                                                   const struct gram_companions *files);
 
-/* The "pre_tokenizer", "normalizer", "post_processor", "decoder" of a root object; the parts that are
- * missing stay empty. */
+/* The "pre_tokenizer", "normalizer", "post_processor", "decoder" of a root object; the parts that
+ * are missing stay empty. */
 enum gram_status gram_tokenizer_read_stages(struct gram_tokenizer *tokenizer,
                                             const struct gram_source *source, const json_t *root);
 
-/* Open from memory, without the files beside it: `bytes` are a tokenizer.json or a tokenizer.model. */
+/* Open from memory, without the files beside it: `bytes` are a tokenizer.json or a tokenizer.model.
+ */
 enum gram_status gram_tokenizer_parse_json(struct gram_tokenizer **out, const void *bytes,
                                            size_t len, const char *where, struct gram_error *err);
 enum gram_status gram_tokenizer_parse_sentencepiece(struct gram_tokenizer **out, const void *bytes,

@@ -63,7 +63,8 @@ static enum gram_status special_ids(const struct loading *loading, const json_t 
     return GRAM_OK;
 }
 
-/* Everything before the sequence A goes in front, nearest last, so it is added from right to left. */
+/* Everything before the sequence A goes in front, nearest last, so it is added from right to left.
+ */
 static enum gram_status add_template(const struct loading *loading, const json_t *specials,
                                      const json_t *items, size_t middle)
 {
@@ -151,11 +152,9 @@ static const struct kind {
     const char *name;
     enum gram_status (*load)(const struct loading *loading, const json_t *node);
 } kinds[] = {
-    {"TemplateProcessing", load_template},
-    {"ByteLevel", load_nothing}, /* trims offsets, which we do not have */
-    {"RobertaProcessing", load_cls_sep},
-    {"BertProcessing", load_cls_sep},
-    {NULL, NULL},
+    {"TemplateProcessing", load_template}, {"ByteLevel", load_nothing}, /* trims offsets, which we
+                                                                           do not have */
+    {"RobertaProcessing", load_cls_sep},   {"BertProcessing", load_cls_sep}, {NULL, NULL},
 };
 
 static enum gram_status add_one(void *context, const char *type, const json_t *node)
@@ -165,9 +164,9 @@ static enum gram_status add_one(void *context, const char *type, const json_t *n
 
     while (kind->name && strcmp(kind->name, type) != 0)
         kind++;
-    return kind->name ? kind->load(loading, node)
-                      : gram_stage_unknown(loading->source, "post_processor", type, kinds,
-                                           sizeof *kinds);
+    return kind->name
+               ? kind->load(loading, node)
+               : gram_stage_unknown(loading->source, "post_processor", type, kinds, sizeof *kinds);
 }
 
 enum gram_status gram_postprocessor_load(struct gram_surround *surround,

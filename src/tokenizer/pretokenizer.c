@@ -33,16 +33,17 @@ static enum gram_status load_bytelevel(const struct gram_source *source, const j
 {
     bool add_prefix, use_regex, trim;
 
-    GRAM_TRY(gram_json_bool(node, "add_prefix_space", true, &add_prefix, source->where, source->err));
+    GRAM_TRY(
+        gram_json_bool(node, "add_prefix_space", true, &add_prefix, source->where, source->err));
     GRAM_TRY(gram_json_bool(node, "use_regex", true, &use_regex, source->where, source->err));
     GRAM_TRY(gram_json_bool(node, "trim_offsets", true, &trim, source->where, source->err));
     p->before = add_prefix ? prefix_space : NULL;
     p->splits = use_regex;
     p->behavior = GRAM_SPLIT_ISOLATED;
     p->after = to_byte_characters;
-    return use_regex ? gram_regex_open(&p->pattern.regex, source, gpt2_pattern,
-                                       sizeof gpt2_pattern - 1)
-                     : GRAM_OK;
+    return use_regex
+               ? gram_regex_open(&p->pattern.regex, source, gpt2_pattern, sizeof gpt2_pattern - 1)
+               : GRAM_OK;
 }
 
 static enum gram_status load_behavior(const struct gram_source *source, const json_t *node,
@@ -82,9 +83,10 @@ static enum gram_status load_split(const struct gram_source *source, const json_
 static void mark_spaces(const struct gram_pretokenizer *p, const char *text, size_t len,
                         bool is_first, struct gram_buf *out)
 {
-    const bool wanted = p->prefix == GRAM_PREFIX_ALWAYS || (p->prefix == GRAM_PREFIX_FIRST && is_first);
-    const bool has = text[0] == ' ' ||
-                     (len >= p->mark_len && memcmp(text, p->mark, p->mark_len) == 0);
+    const bool wanted =
+        p->prefix == GRAM_PREFIX_ALWAYS || (p->prefix == GRAM_PREFIX_FIRST && is_first);
+    const bool has =
+        text[0] == ' ' || (len >= p->mark_len && memcmp(text, p->mark, p->mark_len) == 0);
 
     if (wanted && !has)
         gram_buf_add(out, p->mark, p->mark_len);
@@ -150,8 +152,8 @@ static enum gram_status load_digits(const struct gram_source *source, const json
 {
     bool individual;
 
-    GRAM_TRY(gram_json_bool(node, "individual_digits", false, &individual, source->where,
-                            source->err));
+    GRAM_TRY(
+        gram_json_bool(node, "individual_digits", false, &individual, source->where, source->err));
     p->pattern.is = gram_is_numeric;
     p->splits = true;
     p->behavior = individual ? GRAM_SPLIT_ISOLATED : GRAM_SPLIT_CONTIGUOUS;

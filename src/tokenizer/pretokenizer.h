@@ -11,7 +11,7 @@ struct gram_pieces {
     struct gram_buf text;
     struct gram_piece {
         size_t begin, end; /* bytes of text */
-    } *at;
+    } * at;
     size_t n, cap;
     bool is_first; /* the first piece begins where the user's text begins */
 };

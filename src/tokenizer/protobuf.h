@@ -23,7 +23,8 @@ struct gram_field {
     size_t len;
 };
 
-/* The next field; groups are skipped, nested at most 16 deep. False at the end or when problem is set. */
+/* The next field; groups are skipped, nested at most 16 deep. False at the end or when problem is
+ * set. */
 bool gram_message_next(struct gram_message *message, struct gram_field *field);
 
 #endif

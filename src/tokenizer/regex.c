@@ -74,7 +74,8 @@ void gram_regex_close_all(struct gram_regex **list)
 enum gram_status gram_pattern_load(struct gram_pattern *out, const struct gram_source *source,
                                    const json_t *node)
 {
-    const json_t *regex = json_object_get(node, "Regex"), *literal = json_object_get(node, "String");
+    const json_t *regex = json_object_get(node, "Regex"),
+                 *literal = json_object_get(node, "String");
     const json_t *value = regex ? regex : literal;
 
     *out = (struct gram_pattern){0};
@@ -123,8 +124,8 @@ static bool find_regex(struct gram_search *s, size_t from)
 
     if (!prepare(matcher))
         return false;
-    int rc = pcre2_match(code, text, s->len, from, PCRE2_NO_UTF_CHECK, matcher->data,
-                         matcher->context);
+    int rc =
+        pcre2_match(code, text, s->len, from, PCRE2_NO_UTF_CHECK, matcher->data, matcher->context);
     if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
         rc = pcre2_match(code, text, s->len, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, matcher->data,
                          matcher->context);
@@ -172,14 +173,15 @@ static bool find_class(struct gram_search *s, size_t from)
 void gram_search_start(struct gram_search *search, const struct gram_pattern *pattern,
                        struct gram_matcher *matcher, const char *text, size_t len)
 {
-    *search = (struct gram_search){
-        .pattern = pattern, .text = text, .len = len, .matcher = matcher};
+    *search =
+        (struct gram_search){.pattern = pattern, .text = text, .len = len, .matcher = matcher};
 }
 
 bool gram_search_next(struct gram_search *s)
 {
-    bool (*find)(struct gram_search *, size_t) =
-        s->pattern->regex ? find_regex : s->pattern->literal ? find_literal : find_class;
+    bool (*find)(struct gram_search *, size_t) = s->pattern->regex     ? find_regex
+                                                 : s->pattern->literal ? find_literal
+                                                                       : find_class;
 
     while (s->from <= s->len && find(s, s->from)) {
         if (s->end == s->begin && s->any && s->end == s->last_end) {

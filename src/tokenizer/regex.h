@@ -33,7 +33,7 @@ struct gram_search {
     const struct gram_pattern *pattern;
     const char *text;
     size_t len;
-    size_t begin, end;   /* the match */
+    size_t begin, end;     /* the match */
     size_t from, last_end; /* where to look next; where the last match ended */
     struct gram_matcher *matcher;
     bool any;
@@ -49,8 +49,8 @@ void gram_matcher_reset(struct gram_matcher *matcher);
 
 void gram_search_start(struct gram_search *search, const struct gram_pattern *pattern,
                        struct gram_matcher *matcher, const char *text, size_t len);
-/* The next match; false at the end of the text or when matcher->status is no longer GRAM_OK. An empty
- * match is never reported right behind the match before it. */
+/* The next match; false at the end of the text or when matcher->status is no longer GRAM_OK. An
+ * empty match is never reported right behind the match before it. */
 bool gram_search_next(struct gram_search *search);
 
 /* Append `text` with every match replaced by with[with_len]. */

@@ -1,12 +1,13 @@
 /*
- * tokenizer.model: a SentencePiece model of type BPE (sentencepiece_model.proto; Kudo and Richardson
- * 2018). Any two neighbours whose text together is a piece can merge, the piece of the highest score
- * first. That is BPE with one merge for every way to cut a piece in two, ranked by the piece's score, equal
- * scores sharing a rank.
+ * tokenizer.model: a SentencePiece model of type BPE (sentencepiece_model.proto; Kudo and
+ * Richardson 2018). Any two neighbours whose text together is a piece can merge, the piece of the
+ * highest score first. That is BPE with one merge for every way to cut a piece in two, ranked by
+ * the piece's score, equal scores sharing a rank.
  *
- * Control pieces and the unknown piece are found in the text, as transformers does and SentencePiece itself
- * does not: GRAM_ENCODE_PLAIN gives the latter. A space is put before the text, not before the text behind a
- * control piece, unless tokenizer_config.json says "legacy": true.
+ * Control pieces and the unknown piece are found in the text, as transformers does and
+ * SentencePiece itself does not: GRAM_ENCODE_PLAIN gives the latter. A space is put before the
+ * text, not before the text behind a control piece, unless tokenizer_config.json says "legacy":
+ * true.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +49,8 @@ static enum gram_status fill_vocab(const struct build *m, const struct gram_adde
         const struct gram_sp_piece *piece = &m->model.pieces[i];
         memcpy(text, piece->text, piece->len);
         GRAM_TRY(gram_vocab_put(vocab, m->source, (int32_t)i, text, piece->len));
-        vocab->at[i].is_special = piece->type == GRAM_PIECE_CONTROL || piece->type == GRAM_PIECE_UNKNOWN;
+        vocab->at[i].is_special =
+            piece->type == GRAM_PIECE_CONTROL || piece->type == GRAM_PIECE_UNKNOWN;
         if (can_merge(piece) && !gram_vocab_list(vocab, (int32_t)i))
             return gram_fail(m->source->err, GRAM_EFORMAT, "%s: piece %zu is there twice",
                              m->source->where, i);
@@ -96,9 +98,10 @@ static int32_t symbol_of(const struct gram_bpe *bpe, const char *text, size_t le
     return gram_utf8_next(text, len, &c) == len ? (int32_t)(GRAM_SYMBOL_CHAR + c) : -1;
 }
 
-/* Every way to cut a piece in two is a merge; returns how many, and adds them if `bpe` is to be filled. */
-static size_t cut_piece(struct gram_bpe *bpe, const struct gram_sp_piece *piece, int32_t id, uint32_t rank,
-                        bool fill)
+/* Every way to cut a piece in two is a merge; returns how many, and adds them if `bpe` is to be
+ * filled. */
+static size_t cut_piece(struct gram_bpe *bpe, const struct gram_sp_piece *piece, int32_t id,
+                        uint32_t rank, bool fill)
 {
     size_t count = 0;
     uint32_t c;

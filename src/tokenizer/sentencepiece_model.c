@@ -97,11 +97,11 @@ static enum gram_status read_model(struct reading *r, const void *bytes, size_t 
             continue;
         if (field.wire != GRAM_WIRE_BYTES)
             return malformed(r, "the model", "a field of the wrong kind");
-        GRAM_TRY(field.number == 1 ? read_piece(r, &field)
-                 : field.number == 2
-                     ? read_spec(r, &field, "trainer_spec", trainer, sizeof trainer / sizeof *trainer)
-                     : read_spec(r, &field, "normalizer_spec", normalizer,
-                                 sizeof normalizer / sizeof *normalizer));
+        GRAM_TRY(field.number == 1   ? read_piece(r, &field)
+                 : field.number == 2 ? read_spec(r, &field, "trainer_spec", trainer,
+                                                 sizeof trainer / sizeof *trainer)
+                                     : read_spec(r, &field, "normalizer_spec", normalizer,
+                                                 sizeof normalizer / sizeof *normalizer));
     }
     return message.problem ? malformed(r, "not a SentencePiece model", message.problem) : GRAM_OK;
 }
@@ -154,7 +154,8 @@ static enum gram_status check_piece(const struct reading *r, const struct gram_s
         return gram_fail(source->err, GRAM_EFORMAT, "%s: piece %ld %s", source->where, id, problem);
     if (piece->type == GRAM_PIECE_UNUSED)
         return gram_fail(source->err, GRAM_EUNSUPPORTED,
-                         "%s: piece %ld: pieces of type UNUSED are not supported", source->where, id);
+                         "%s: piece %ld: pieces of type UNUSED are not supported", source->where,
+                         id);
     return GRAM_OK;
 }
 
@@ -166,9 +167,10 @@ static enum gram_status check_pieces(const struct reading *r)
         GRAM_TRY(check_piece(r, &r->model->pieces[i]));
         unknown += r->model->pieces[i].type == GRAM_PIECE_UNKNOWN;
     }
-    return unknown == 1 ? GRAM_OK
-                        : gram_fail(r->source->err, GRAM_EFORMAT,
-                                    "%s: %zu unknown pieces, must be one", r->source->where, unknown);
+    return unknown == 1
+               ? GRAM_OK
+               : gram_fail(r->source->err, GRAM_EFORMAT, "%s: %zu unknown pieces, must be one",
+                           r->source->where, unknown);
 }
 
 enum gram_status gram_sp_model_read(struct gram_sp_model *model, const struct gram_source *source,

@@ -31,8 +31,8 @@ struct gram_sp_model {
 };
 
 /*
- * Read and check the bytes of a tokenizer.model: type BPE, no charsmap, one unknown piece, pieces of valid
- * UTF-8. The model borrows the bytes; release it with gram_sp_model_reset() in any case.
+ * Read and check the bytes of a tokenizer.model: type BPE, no charsmap, one unknown piece, pieces
+ * of valid UTF-8. The model borrows the bytes; release it with gram_sp_model_reset() in any case.
  * Returns GRAM_OK, GRAM_EFORMAT, GRAM_EUNSUPPORTED, GRAM_ENOMEM.
  */
 enum gram_status gram_sp_model_read(struct gram_sp_model *model, const struct gram_source *source,

@@ -60,9 +60,9 @@ enum gram_status gram_stage_unknown(const struct gram_source *source, const char
 
     for (const char *row = rows; memcpy(&name, row, sizeof name), name; row += stride)
         gram_buf_printf(&known, "%s%s", known.len ? ", " : "", name);
-    enum gram_status status =
-        gram_fail(source->err, GRAM_EUNSUPPORTED, "%s: %s of type '%s' is not supported (known: %s)",
-                  source->where, part, type, known.at ? known.at : "");
+    enum gram_status status = gram_fail(source->err, GRAM_EUNSUPPORTED,
+                                        "%s: %s of type '%s' is not supported (known: %s)",
+                                        source->where, part, type, known.at ? known.at : "");
     gram_buf_reset(&known);
     return status;
 }

@@ -9,8 +9,8 @@
 struct gram_regex;
 
 /*
- * Where a part is read from and what it may allocate. Everything taken from the arena and every regex
- * put in the list lives as long as the tokenizer.
+ * Where a part is read from and what it may allocate. Everything taken from the arena and every
+ * regex put in the list lives as long as the tokenizer.
  */
 struct gram_source {
     struct gram_arena *arena;
@@ -22,18 +22,18 @@ struct gram_source {
 enum { GRAM_STAGE_DEPTH = 64, GRAM_STAGES = 128 };
 
 /*
- * Normalizers, pre-tokenizers, post-processors and decoders share one shape in tokenizer.json: an object
- * with a "type", where type Sequence holds a list of such objects under `list_key`. Calls
- * add(context, type, object) for every one that is not a Sequence, in order; a null node calls nothing.
- *   part  what the node is, for errors: "normalizer"
+ * Normalizers, pre-tokenizers, post-processors and decoders share one shape in tokenizer.json: an
+ * object with a "type", where type Sequence holds a list of such objects under `list_key`. Calls
+ * add(context, type, object) for every one that is not a Sequence, in order; a null node calls
+ * nothing. part  what the node is, for errors: "normalizer"
  */
 typedef enum gram_status gram_stage_fn(void *context, const char *type, const json_t *object);
 enum gram_status gram_stage_walk(const struct gram_source *source, const char *part,
                                  const char *list_key, const json_t *node, gram_stage_fn *add,
                                  void *context);
 
-/* The sentence for a type that no row of a table has. `known` is the first row's name pointer, `stride`
- * the size of a row, a NULL name ends the table. */
+/* The sentence for a type that no row of a table has. `known` is the first row's name pointer,
+ * `stride` the size of a row, a NULL name ends the table. */
 enum gram_status gram_stage_unknown(const struct gram_source *source, const char *part,
                                     const char *type, const void *rows, size_t stride);
 

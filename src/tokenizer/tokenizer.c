@@ -26,8 +26,8 @@ struct input {
 typedef enum gram_status read_fn(struct gram_tokenizer *tokenizer, const struct gram_source *source,
                                  const struct input *input);
 
-static enum gram_status read_json(struct gram_tokenizer *tokenizer, const struct gram_source *source,
-                                  const struct input *input)
+static enum gram_status read_json(struct gram_tokenizer *tokenizer,
+                                  const struct gram_source *source, const struct input *input)
 {
     json_t *root;
 
@@ -58,9 +58,9 @@ static enum gram_status read_vocab_merges(struct gram_tokenizer *tokenizer,
     if (status == GRAM_OK)
         status = gram_json_parse(&vocab, input->bytes, input->len, source->where, source->err);
     if (status == GRAM_OK)
-        status = gram_tokenizer_read_vocab_merges(
-            tokenizer, source, vocab, gram_file_view(merges, 0, gram_file_size(merges)),
-            (size_t)gram_file_size(merges), input->files);
+        status = gram_tokenizer_read_vocab_merges(tokenizer, source, vocab,
+                                                  gram_file_view(merges, 0, gram_file_size(merges)),
+                                                  (size_t)gram_file_size(merges), input->files);
     json_decref(vocab);
     gram_file_close(&merges);
     free(path);

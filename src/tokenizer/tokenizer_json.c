@@ -1,4 +1,5 @@
-/* tokenizer.json of the `tokenizers` library, model type BPE. Truncation and padding are ignored. */
+/* tokenizer.json of the `tokenizers` library, model type BPE. Truncation and padding are ignored.
+ */
 #include "tokenizer/parts.h"
 
 enum gram_status gram_tokenizer_read_stages(struct gram_tokenizer *tokenizer,
@@ -22,7 +23,8 @@ enum gram_status gram_tokenizer_read_json(struct gram_tokenizer *tokenizer,
     if (!json_is_object(root))
         return gram_fail(source->err, GRAM_EFORMAT, "%s: expected an object", source->where);
     GRAM_TRY(gram_added_specs_read(&added, &n, source, json_object_get(root, "added_tokens")));
-    GRAM_TRY(gram_tokenizer_read_model(tokenizer, source, json_object_get(root, "model"), added, n));
+    GRAM_TRY(
+        gram_tokenizer_read_model(tokenizer, source, json_object_get(root, "model"), added, n));
     GRAM_TRY(gram_tokenizer_read_stages(tokenizer, source, root));
     return gram_tokenizer_build_added(tokenizer, source, added, n);
 }

@@ -1,6 +1,6 @@
 /*
- * Unicode properties and normal forms (UAX #15) on top of utf8proc. The reordering of marks is ours:
- * utf8proc's is quadratic in the length of a run of marks, and texts come from strangers.
+ * Unicode properties and normal forms (UAX #15) on top of utf8proc. The reordering of marks is
+ * ours: utf8proc's is quadratic in the length of a run of marks, and texts come from strangers.
  */
 #include "tokenizer/unicode.h"
 
@@ -97,7 +97,7 @@ static void order_run(utf8proc_int32_t *run, size_t n, utf8proc_int32_t *scratch
 
     for (size_t i = 0; i < n; i++)
         place[combining_class(run[i]) + 1]++;
-    for (size_t class = 1; class < 257; class++)
+    for (size_t class = 1; class < 257; class ++)
         place[class] += place[class - 1];
     for (size_t i = 0; i < n; i++)
         scratch[place[combining_class(run[i])]++] = run[i];

@@ -23,8 +23,8 @@ enum gram_normal_form {
     GRAM_NFKC = 2, /* compatibility */
     GRAM_NFKD = 3,
 };
-/* Append the normal form of valid UTF-8 to out; time n log n whatever the text. False when memory ran
- * out. */
+/* Append the normal form of valid UTF-8 to out; time n log n whatever the text. False when memory
+ * ran out. */
 bool gram_normal_form(struct gram_buf *out, const char *text, size_t len,
                       enum gram_normal_form form);
 

@@ -59,8 +59,8 @@ enum gram_status gram_vocab_put(struct gram_vocab *vocab, const struct gram_sour
     return GRAM_OK;
 }
 
-/* The slot that holds the text, or the free one where it belongs. There is always a free one: the table
- * has twice as many slots as tokens. */
+/* The slot that holds the text, or the free one where it belongs. There is always a free one: the
+ * table has twice as many slots as tokens. */
 static int32_t *slot_of(const struct gram_vocab *vocab, const char *text, size_t len)
 {
     for (size_t i = hash_bytes(text, len) & vocab->mask;; i = (i + 1) & vocab->mask) {

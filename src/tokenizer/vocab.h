@@ -23,8 +23,8 @@ struct gram_vocab {
 };
 
 /*
- * Room for ids 0..highest, of which `count` will be put in. An id far above the count is refused: it
- * would let a small file ask for much memory.
+ * Room for ids 0..highest, of which `count` will be put in. An id far above the count is refused:
+ * it would let a small file ask for much memory.
  */
 enum gram_status gram_vocab_init(struct gram_vocab *vocab, const struct gram_source *source,
                                  int64_t highest, size_t count);
@@ -33,8 +33,8 @@ enum gram_status gram_vocab_init(struct gram_vocab *vocab, const struct gram_sou
 enum gram_status gram_vocab_put(struct gram_vocab *vocab, const struct gram_source *source,
                                 int32_t id, const char *text, size_t len);
 
-/* Make the id's text findable: added tokens are put but not listed, they are no tokens of the model.
- * Texts are unique: the first wins, false for the second. */
+/* Make the id's text findable: added tokens are put but not listed, they are no tokens of the
+ * model. Texts are unique: the first wins, false for the second. */
 bool gram_vocab_list(struct gram_vocab *vocab, int32_t id);
 
 /* The listed token written exactly so; -1 if there is none. */

@@ -1,6 +1,7 @@
 /*
- * vocab.json with merges.txt: a byte-level BPE whose other half is code in the tokenizer's class. A row
- * per class holds that half as tokenizer.json would write it; so what is built here is a tokenizer.json.
+ * vocab.json with merges.txt: a byte-level BPE whose other half is code in the tokenizer's class. A
+ * row per class holds that half as tokenizer.json would write it; so what is built here is a
+ * tokenizer.json.
  */
 #include <string.h>
 
@@ -68,7 +69,8 @@ static json_t *list_merges(const char *text, size_t len)
         i += n + 1;
         if (n > 0 && line[n - 1] == '\r')
             n--;
-        const bool is_version = n >= sizeof version - 1 && !memcmp(line, version, sizeof version - 1);
+        const bool is_version =
+            n >= sizeof version - 1 && !memcmp(line, version, sizeof version - 1);
         if (n == 0 || is_version)
             continue;
         if (json_array_append_new(list, json_stringn(line, n)) != 0) {
@@ -83,8 +85,8 @@ static json_t *list_merges(const char *text, size_t len)
 static void add_named(json_t *list, const json_t *vocab, const json_t *named)
 {
     const json_t *content = json_is_object(named) ? json_object_get(named, "content") : named;
-    const json_t *id = json_is_string(content) ? json_object_get(vocab, json_string_value(content))
-                                               : NULL;
+    const json_t *id =
+        json_is_string(content) ? json_object_get(vocab, json_string_value(content)) : NULL;
     if (!id)
         return;
     json_t *token = json_is_object(named) ? json_copy((json_t *)(uintptr_t)named) : json_object();
@@ -144,8 +146,9 @@ static enum gram_status build_root(json_t **out, const struct family *family,
     GRAM_TRY(gram_companions_added(&added, source, files->tokenizer_config));
     add_all_named(added, vocab, files);
     json_object_set_new(*out, "added_tokens", added);
-    json_object_set_new(*out, "model",
-                        json_pack("{s:s, s:O, s:O}", "type", "BPE", "vocab", vocab, "merges", merges));
+    json_object_set_new(
+        *out, "model",
+        json_pack("{s:s, s:O, s:O}", "type", "BPE", "vocab", vocab, "merges", merges));
     if (family->cls)
         json_object_set_new(*out, "post_processor", surround(family, vocab));
     return GRAM_OK;
@@ -160,9 +163,8 @@ static enum gram_status add_bos(struct gram_tokenizer *tokenizer, const struct g
     bool wanted;
 
     GRAM_TRY(gram_json_bool(config, "add_bos_token", false, &wanted, source->where, source->err));
-    const int32_t id = json_is_string(content)
-                           ? gram_tokenizer_find(tokenizer, json_string_value(content))
-                           : -1;
+    const int32_t id =
+        json_is_string(content) ? gram_tokenizer_find(tokenizer, json_string_value(content)) : -1;
     return wanted && id >= 0 ? gram_surround_add(&tokenizer->surround, source, id, false) : GRAM_OK;
 }
 

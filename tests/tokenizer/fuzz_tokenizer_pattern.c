@@ -25,7 +25,8 @@ static void split(const struct gram_pattern *pattern, const char *text, size_t l
     struct gram_pieces from = {0}, to = {0};
     struct gram_matcher matcher = {0};
 
-    for (int behavior = GRAM_SPLIT_ISOLATED; behavior <= GRAM_SPLIT_CONTIGUOUS && len > 0; behavior++) {
+    for (int behavior = GRAM_SPLIT_ISOLATED; behavior <= GRAM_SPLIT_CONTIGUOUS && len > 0;
+         behavior++) {
         to.n = 0;
         if (gram_pieces_start(&from, text, len, true) &&
             gram_split_piece(&to, &from, from.at[0], pattern, (enum gram_split)behavior, false,

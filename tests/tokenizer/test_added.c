@@ -10,7 +10,8 @@ static struct gram_added_token token(const char *text, int32_t id)
 }
 
 /* "text|<id>|text" */
-static void expect(const struct gram_added *added, const char *text, bool plain, const char *expected)
+static void expect(const struct gram_added *added, const char *text, bool plain,
+                   const char *expected)
 {
     struct gram_cutter cutter;
     struct gram_buf out = {0};
@@ -37,7 +38,7 @@ static void expect(const struct gram_added *added, const char *text, bool plain,
 static void the_leftmost_and_longest_wins(void **state)
 {
     struct gram_added_token tokens[] = {token("<a>", 1), token("<a><b>", 2), token("<", 3),
-                                        token("b>c", 4), token("", 5), token("<a>", 6)};
+                                        token("b>c", 4), token("", 5),       token("<a>", 6)};
     struct gram_added added;
     (void)state;
     gram_added_build(&added, tokens, 6);

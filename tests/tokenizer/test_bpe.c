@@ -20,8 +20,9 @@ struct fixture {
 static void add_token(struct fixture *f, int32_t id, const char *text)
 {
     const size_t len = strlen(text);
-    assert_int_equal(gram_vocab_put(&f->vocab, &f->source, id, gram_arena_strn(&f->arena, text, len), len),
-                     GRAM_OK);
+    assert_int_equal(
+        gram_vocab_put(&f->vocab, &f->source, id, gram_arena_strn(&f->arena, text, len), len),
+        GRAM_OK);
     assert_true(gram_vocab_list(&f->vocab, id));
 }
 
@@ -63,7 +64,8 @@ static size_t merge_by_definition(const struct fixture *f, int32_t *ids, size_t 
 {
     for (size_t rank = 0; rank < f->n_merges;) {
         size_t i = 0;
-        while (i + 1 < n && !(ids[i] == f->merges[rank].left && ids[i + 1] == f->merges[rank].right))
+        while (i + 1 < n &&
+               !(ids[i] == f->merges[rank].left && ids[i + 1] == f->merges[rank].right))
             i++;
         if (i + 1 >= n) {
             rank++;
@@ -138,8 +140,9 @@ static void unknown_characters_become_bytes_or_the_unknown_token(void **state)
     f.bpe.unknown = 0;
     expect(&f, "axxb", (const int32_t[]){1, 0, 0, 2}, 4);
     f.bpe.fuse_unknown = true;
-    expect(&f, "axx\xe2\x82\xac"
-               "b",
+    expect(&f,
+           "axx\xe2\x82\xac"
+           "b",
            (const int32_t[]){1, 0, 2}, 3);
     f.bpe.bytes[0xe2] = 4;
     f.bpe.bytes[0x82] = 5;

@@ -20,7 +20,8 @@ static void expect_row(const struct row *row)
     assert_int_equal(gram_decoders_load(&list, &b.source, b.json), GRAM_OK);
     for (int i = 0; i < 8 && row->tokens[i]; i++) {
         assert_int_equal(
-            gram_decoding_push(&state, row->tokens[i], strlen(row->tokens[i]), &out, &b.err), GRAM_OK);
+            gram_decoding_push(&state, row->tokens[i], strlen(row->tokens[i]), &out, &b.err),
+            GRAM_OK);
     }
     assert_int_equal(gram_decoding_finish(&state, &out, &b.err), GRAM_OK);
     gram_buf_add(&out, "", 0);
@@ -32,7 +33,8 @@ static void expect_row(const struct row *row)
 }
 
 #define LLAMA                                                                                      \
-    "{'type':'Sequence','decoders':[{'type':'Replace','pattern':{'String':'\u2581'},'content':' '}," \
+    "{'type':'Sequence','decoders':[{'type':'Replace','pattern':{'String':'\u2581'},'content':' "  \
+    "'},"                                                                                          \
     "{'type':'ByteFallback'},{'type':'Fuse'},{'type':'Strip','content':' ','start':1,'stop':0}]}"
 
 static void each_kind_does_its_part(void **state)
@@ -60,13 +62,14 @@ static void each_kind_does_its_part(void **state)
         expect_row(&rows[i]);
 }
 
+#define FUSED(step) "{'type':'Sequence','decoders':[{'type':'Fuse'}," step "]}"
+
 static void what_cannot_be_streamed_is_refused(void **state)
 {
     static const char *const refused[] = {
-        "{'type':'Sequence','decoders':[{'type':'Fuse'},{'type':'Strip','content':' ','stop':1}]}",
-        "{'type':'Sequence','decoders':[{'type':'Fuse'},{'type':'Metaspace'}]}",
-        "{'type':'Sequence','decoders':[{'type':'Fuse'},"
-        "{'type':'Replace','pattern':{'String':'ab'},'content':''}]}",
+        FUSED("{'type':'Strip','content':' ','stop':1}"),
+        FUSED("{'type':'Metaspace'}"),
+        FUSED("{'type':'Replace','pattern':{'String':'ab'},'content':''}"),
         "{'type':'Sequence','decoders':[{'type':'ByteLevel'},{'type':'ByteFallback'}]}",
         "{'type':'CTC'}",
         "{'type':'WordPiece','prefix':'##','cleanup':true}",

@@ -15,8 +15,9 @@ static void expect(const char *json, const char *text, const char *expected)
     bench_start(&b, json);
     struct gram_matcher matcher = {.err = &b.err};
     assert_int_equal(gram_normalizers_load(&list, &b.source, b.json), GRAM_OK);
-    assert_int_equal(gram_normalizers_apply(&list, &matcher, text, strlen(text), true, work, &out, &len),
-                     GRAM_OK);
+    assert_int_equal(
+        gram_normalizers_apply(&list, &matcher, text, strlen(text), true, work, &out, &len),
+        GRAM_OK);
     if (len != strlen(expected) || memcmp(out, expected, len) != 0)
         fail_msg("%s on '%s': '%.*s', expected '%s'", json, text, (int)len, out, expected);
     gram_matcher_reset(&matcher);
@@ -64,8 +65,8 @@ static void unknown_kinds_are_refused_by_name(void **state)
     (void)state;
     expect_refused("{'type':'Precompiled','precompiled_charsmap':'@@'}", GRAM_EUNSUPPORTED,
                    "'Precompiled'");
-    expect_refused("{'type':'Replace','pattern':{'Regex':'(a+)+b'},'content':''}", GRAM_EUNSUPPORTED,
-                   "(a+)+b");
+    expect_refused("{'type':'Replace','pattern':{'Regex':'(a+)+b'},'content':''}",
+                   GRAM_EUNSUPPORTED, "(a+)+b");
     expect_refused("{'type':'Prepend','prepend':5}", GRAM_EFORMAT, "prepend");
 }
 
@@ -94,7 +95,8 @@ static void hard_cases_of_the_normal_forms(void **state)
                 "\u0648\u0633\u0644\u0645");
 }
 
-/* Alternating classes are the worst case for the sorting of marks; a quadratic one would not return. */
+/* Alternating classes are the worst case for the sorting of marks; a quadratic one would not
+ * return. */
 static void half_a_million_marks_are_sorted_at_once(void **state)
 {
     enum { PAIRS = 250000 };

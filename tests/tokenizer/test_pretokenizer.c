@@ -20,7 +20,8 @@ static char *cut(struct bench *b, const char *text, size_t len, bool is_first,
     gram_buf_add(&out, "", 0);
     for (size_t i = 0; *status == GRAM_OK && i < pieces.n; i++) {
         gram_buf_str(&out, i > 0 ? "|" : "");
-        gram_buf_add(&out, pieces.text.at + pieces.at[i].begin, pieces.at[i].end - pieces.at[i].begin);
+        gram_buf_add(&out, pieces.text.at + pieces.at[i].begin,
+                     pieces.at[i].end - pieces.at[i].begin);
     }
     gram_pieces_reset(&pieces);
     gram_pieces_reset(&spare);
@@ -51,11 +52,12 @@ static void expect_rows(const struct row *rows, size_t n, bool is_first)
 static void a_split_treats_delimiters_in_five_ways(void **state)
 {
     static const struct row rows[] = {
-        {"{'type':'Split','pattern':{'String':'-'},'behavior':'Removed'}", "the-final--x", "the|final|x"},
+        {"{'type':'Split','pattern':{'String':'-'},'behavior':'Removed'}", "the-final--x",
+         "the|final|x"},
         {"{'type':'Split','pattern':{'String':'-'},'behavior':'Isolated'}", "the-final--x",
          "the|-|final|-|-|x"},
-        {"{'type':'Split','pattern':{'String':'-'},'behavior':'MergedWithPrevious'}", "the-final--x",
-         "the-|final-|-|x"},
+        {"{'type':'Split','pattern':{'String':'-'},'behavior':'MergedWithPrevious'}",
+         "the-final--x", "the-|final-|-|x"},
         {"{'type':'Split','pattern':{'String':'-'},'behavior':'MergedWithNext'}", "the-final--x",
          "the|-final|-|-x"},
         {"{'type':'Split','pattern':{'String':'-'},'behavior':'Contiguous'}", "the-final--x",
@@ -128,11 +130,13 @@ static void metaspace_marks_spaces_and_the_beginning(void **state)
 static void the_simple_kinds_cut_at_their_characters(void **state)
 {
     static const struct row rows[] = {
-        {"{'type':'Digits','individual_digits':true}", "a123 \u0664\u00bd", "a|1|2|3| |\u0664|\u00bd"},
+        {"{'type':'Digits','individual_digits':true}", "a123 \u0664\u00bd",
+         "a|1|2|3| |\u0664|\u00bd"},
         {"{'type':'Digits','individual_digits':false}", "a123 45", "a|123| |45"},
         {"{'type':'Punctuation'}", "Hey, man!\u3002$", "Hey|,| man|!|\u3002|$"},
         {"{'type':'Punctuation','behavior':'Removed'}", "a,b", "a|b"},
-        {"{'type':'Whitespace'}", "Hey man! \u0939\u093f\u0902-x", "Hey|man|!|\u0939\u093f\u0902|-|x"},
+        {"{'type':'Whitespace'}", "Hey man! \u0939\u093f\u0902-x",
+         "Hey|man|!|\u0939\u093f\u0902|-|x"},
         {"{'type':'WhitespaceSplit'}", " Hey\u3000man!\n", "Hey|man!"},
     };
     (void)state;
@@ -153,11 +157,24 @@ static void a_sequence_runs_its_parts_in_order(void **state)
 
 static void white_space_is_what_oniguruma_means_by_it(void **state)
 {
-    static const struct row rows[] = { /* U+180E is none, U+0085 and U+3000 are */
+    static const struct row rows[] = {
+        /* U+180E is none, U+0085 and U+3000 are */
         {"{'type':'Split','pattern':{'Regex':'\\\\s+'},'behavior':'Isolated'}",
          "a\u180eb\xc2\x85\u3000c", "a\u180eb|\xc2\x85\u3000|c"},
         {"{'type':'Split','pattern':{'Regex':'[^\\\\s]+'},'behavior':'Isolated'}",
          "a\u180eb\u3000c", "a\u180eb|\u3000|c"},
+    };
+    (void)state;
+    EXPECT_ROWS(rows, true);
+}
+
+static void white_space_at_the_end_of_a_line_is_found(void **state)
+{
+    static const struct row rows[] = {
+        {"{'type':'Split','pattern':{'Regex':'\\\\s+$'},'behavior':'Isolated'}", "a  b  \n c\n\n ",
+         "a  b|  |\n c|\n\n "},
+        {"{'type':'Split','pattern':{'Regex':'\\\\s+$'},'behavior':'Isolated'}", "a  \n  b",
+         "a|  |\n  b"},
     };
     (void)state;
     EXPECT_ROWS(rows, true);
@@ -239,6 +256,7 @@ int main(void)
         cmocka_unit_test(the_simple_kinds_cut_at_their_characters),
         cmocka_unit_test(a_sequence_runs_its_parts_in_order),
         cmocka_unit_test(white_space_is_what_oniguruma_means_by_it),
+        cmocka_unit_test(white_space_at_the_end_of_a_line_is_found),
         cmocka_unit_test(what_is_not_known_is_refused_by_name),
         cmocka_unit_test(sequences_nest_64_deep_and_no_deeper),
     };

@@ -30,7 +30,8 @@ static void expect(const struct gram_tokenizer *tokenizer, const char *text, uns
     gram_ids_reset(&ids);
 }
 
-/* Pieces: 0 <unk> 1 <s> 2 </s> 3 <tool>(user) 4 _ 5 a 6 b 7 ab 8 bb 9 _a 10 y 11 xy; ab and bb tie. */
+/* Pieces: 0 <unk> 1 <s> 2 </s> 3 <tool>(user) 4 _ 5 a 6 b 7 ab 8 bb 9 _a 10 y 11 xy; ab and bb tie.
+ */
 static void pieces_merge_by_score_and_ties_go_left(void **state)
 {
     struct gram_tokenizer *t = open_small();
@@ -84,7 +85,8 @@ static void every_cut_of_a_model_file_is_an_error(void **state)
     for (size_t cut = 0; cut < n; cut++) {
         struct gram_tokenizer *t;
         struct gram_error err = {0};
-        const enum gram_status status = gram_tokenizer_parse_sentencepiece(&t, bytes, cut, "cut", &err);
+        const enum gram_status status =
+            gram_tokenizer_parse_sentencepiece(&t, bytes, cut, "cut", &err);
         if (status == GRAM_OK) /* only behind the specs, where a model may end */
             assert_true(cut > n - 20);
         else

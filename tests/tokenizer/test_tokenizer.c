@@ -36,7 +36,8 @@ static void expect(const struct gram_tokenizer *tokenizer, const char *text, uns
     gram_ids_reset(&ids);
 }
 
-/* 256..265: he ll hell hello _w or _wor ld _world U+00E9; 266 <|begin|> 267 <|end|> 268 <mask> 269 tool */
+/* 256..265: he ll hell hello _w or _wor ld _world U+00E9; 266 <|begin|> 267 <|end|> 268 <mask> 269
+ * tool */
 static void byte_level_text_becomes_ids(void **state)
 {
     struct gram_tokenizer *t = open_small("byte_level");
@@ -128,7 +129,8 @@ static void an_id_outside_the_vocabulary_is_refused(void **state)
     (void)state;
     MUST_FAIL(GRAM_EINVAL, "270",
               gram_tokenizer_decode(t, (const int32_t[]){270}, 1, true, &text, NULL, &err));
-    MUST_FAIL(GRAM_EINVAL, "-1", gram_tokenizer_decode(t, (const int32_t[]){-1}, 1, true, &text, NULL, &err));
+    MUST_FAIL(GRAM_EINVAL, "-1",
+              gram_tokenizer_decode(t, (const int32_t[]){-1}, 1, true, &text, NULL, &err));
     assert_null(text);
     gram_tokenizer_close(&t);
 }
@@ -272,8 +274,8 @@ static void vocab_and_merges_make_a_gpt2_tokenizer(void **state)
     static const char *const files[][2] = {
         {"vocab.json", "{\"a\":0,\"b\":1,\"ab\":2,\"\u0120\":3,\"<s>\":4,\"\u0120ab\":5}"},
         {"merges.txt", "#version: 0.2\r\na b\r\n\u0120 ab\n"},
-        {"tokenizer_config.json",
-         "{\"tokenizer_class\":\"GPT2TokenizerFast\",\"bos_token\":\"<s>\",\"add_bos_token\":true}"},
+        {"tokenizer_config.json", "{\"tokenizer_class\":\"GPT2TokenizerFast\",\"bos_token\":\"<s>"
+                                  "\",\"add_bos_token\":true}"},
     };
     struct gram_tokenizer *t = open_files(files, 3);
     (void)state;
@@ -322,14 +324,16 @@ static void a_vocabulary_with_a_far_id_is_refused_before_memory_is_taken(void **
     struct gram_tokenizer *t;
     struct gram_error err;
     (void)state;
-    MUST_FAIL(GRAM_EFORMAT, "too high", gram_tokenizer_parse_json(&t, json, sizeof json - 1, "far", &err));
+    MUST_FAIL(GRAM_EFORMAT, "too high",
+              gram_tokenizer_parse_json(&t, json, sizeof json - 1, "far", &err));
 }
 
 static void *encode_often(void *argument)
 {
     const struct gram_tokenizer *t = argument;
     for (int i = 0; i < 200; i++)
-        expect(t, "hello world<|end|>\n hello 12345", 0, "259 264 267 198 220 259 220 16 17 18 19 20");
+        expect(t, "hello world<|end|>\n hello 12345", 0,
+               "259 264 267 198 220 259 220 16 17 18 19 20");
     return NULL;
 }
 
@@ -366,14 +370,15 @@ static void the_own_model_matches_its_golden_tokens(void **state)
     MUST(gram_tokenizer_open(&t, source_path("models/hamlet"), &err));
     json_array_foreach(root, i, item)
     {
-        const json_t *text = json_object_get(item, "text"), *list = json_object_get(item, "ids"), *id;
+        const json_t *text = json_object_get(item, "text"), *list = json_object_get(item, "ids"),
+                     *id;
         struct gram_ids ids = {0};
         size_t k, len;
         char *back;
-        MUST(gram_tokenizer_encode(t, json_string_value(text), json_string_length(text), 0, &ids, &err));
+        MUST(gram_tokenizer_encode(t, json_string_value(text), json_string_length(text), 0, &ids,
+                                   &err));
         assert_int_equal(ids.len, json_array_size(list));
-        json_array_foreach(list, k, id)
-            assert_int_equal(ids.at[k], json_integer_value(id));
+        json_array_foreach(list, k, id) assert_int_equal(ids.at[k], json_integer_value(id));
         MUST(gram_tokenizer_decode(t, ids.at, ids.len, false, &back, &len, &err));
         assert_int_equal(len, json_string_length(text));
         assert_memory_equal(back, json_string_value(text), len);

@@ -1,4 +1,5 @@
-/* Token for token against the reference implementations: transformers, sentencepiece, llama.cpp's lists. */
+/* Token for token against the reference implementations: transformers, sentencepiece, llama.cpp's
+ * lists. */
 #include "support.h"
 
 #include <jansson.h>
@@ -191,9 +192,9 @@ static void florence_prompts_match(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bart_cases_match),      cmocka_unit_test(bart_matches_llamacpp),
-        cmocka_unit_test(qwen2_cases_match),     cmocka_unit_test(qwen2_matches_llamacpp),
-        cmocka_unit_test(llama2_cases_match),    cmocka_unit_test(llama2_matches_llamacpp),
+        cmocka_unit_test(bart_cases_match),       cmocka_unit_test(bart_matches_llamacpp),
+        cmocka_unit_test(qwen2_cases_match),      cmocka_unit_test(qwen2_matches_llamacpp),
+        cmocka_unit_test(llama2_cases_match),     cmocka_unit_test(llama2_matches_llamacpp),
         cmocka_unit_test(florence_prompts_match),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

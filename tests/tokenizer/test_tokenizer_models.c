@@ -1,4 +1,5 @@
-/* The tokenizers of real small models: reference ids, token counts of whole files, and their traps. */
+/* The tokenizers of real small models: reference ids, token counts of whole files, and their traps.
+ */
 #include "support.h"
 
 #include <jansson.h>
@@ -38,7 +39,8 @@ static void expect_json(const struct gram_tokenizer *tokenizer, const json_t *te
 
     for (size_t i = 0; i < n; i++)
         ids[i] = (int32_t)json_integer_value(json_array_get(list, i));
-    expect(tokenizer, json_string_value(text), json_string_length(text), GRAM_ENCODE_SPECIAL, ids, n);
+    expect(tokenizer, json_string_value(text), json_string_length(text), GRAM_ENCODE_SPECIAL, ids,
+           n);
     free(ids);
 }
 
@@ -70,8 +72,8 @@ static void expect_reference(const char *model)
     assert_true(json_array_size(json_object_get(entry, "encode")) >= 15);
     json_array_foreach(json_object_get(entry, "encode"), i, item)
         expect_json(tokenizer, json_object_get(item, "text"), json_object_get(item, "ids"));
-    json_array_foreach(json_object_get(entry, "greedy"), i, item)
-        expect_json(tokenizer, json_object_get(item, "prompt"), json_object_get(item, "prompt_ids"));
+    json_array_foreach(json_object_get(entry, "greedy"), i, item) expect_json(
+        tokenizer, json_object_get(item, "prompt"), json_object_get(item, "prompt_ids"));
     json_object_foreach(json_object_get(entry, "ppl"), file, item)
         expect_count(tokenizer, file, (size_t)json_integer_value(json_object_get(item, "tokens")));
     json_decref(root);
