@@ -205,9 +205,7 @@ static enum gram_status read_journal(struct gram_output *o, struct gram_error *e
     room[o->notes.len] = '\0';
     if (memchr(room, '\0', o->notes.len)) /* blocks that never reached the disk */
         room[o->notes.len = 0] = '\0';
-    if (ftruncate(fd, (off_t)o->notes.len) != 0)
-        return gram_output_fail(err, o->journal.path, "cut", errno, fd);
-    return GRAM_OK;
+    return gram_output_resize(&o->journal, o->notes.len, err);
 }
 
 /* "publish DEVICE INODE" of the folder that is about to become the target. */
@@ -290,7 +288,7 @@ static enum gram_status claim(struct gram_output *o, const char *target, bool fo
         GRAM_TRY(check_target(o, force, err));
     GRAM_TRY(open_holder(o, err));
     const enum gram_status status = take_over(o, force, err);
-    if (status != GRAM_OK && is_new) {
+    if (status != GRAM_OK && o->notes.len == 0 && !has_entry(o->holder_fd, model_name)) {
         unlinkat(o->holder_fd, journal_name, 0);
         unlinkat(o->parent_fd, o->holder_name, AT_REMOVEDIR);
     }
@@ -392,8 +390,7 @@ void gram_output_discard(struct gram_output **output)
 
 enum gram_status gram_output_start_afresh(struct gram_output *o, struct gram_error *err)
 {
-    if (ftruncate(o->journal.fd_plus_1 - 1, 0) != 0)
-        return gram_output_fail(err, o->journal.path, "cut", errno, -1);
+    GRAM_TRY(gram_output_resize(&o->journal, 0, err));
     o->notes.len = 0;
     if (o->notes.at)
         o->notes.at[0] = '\0';

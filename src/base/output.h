@@ -67,9 +67,9 @@ enum gram_status gram_output_write(const struct gram_output_file *file, uint64_t
 /* Exactly n bytes; fewer in the file is GRAM_EIO. */
 enum gram_status gram_output_read(const struct gram_output_file *file, uint64_t off, void *bytes,
                                   size_t n, struct gram_error *err);
-/* Are these the bytes at `off`? GRAM_EIO if not. */
-enum gram_status gram_output_compare(const struct gram_output_file *file, uint64_t off,
-                                     const void *bytes, size_t n, struct gram_error *err);
+/* Write, read back, compare; written once more if it reads different, then GRAM_EIO. */
+enum gram_status gram_output_write_surely(const struct gram_output_file *file, uint64_t off,
+                                          const void *bytes, size_t n, struct gram_error *err);
 /* Make the file `size` bytes long; what was not written reads as zeros and takes no room yet. */
 enum gram_status gram_output_resize(const struct gram_output_file *file, uint64_t size,
                                     struct gram_error *err);
@@ -81,8 +81,7 @@ void gram_output_flush(const struct gram_output_file *file);
 enum gram_status gram_output_sync(const struct gram_output_file *file, struct gram_error *err);
 enum gram_status gram_output_file_close(struct gram_output_file *file, struct gram_error *err);
 
-/* A small file: created (an old one of this name is removed), written, forced to disk, read back,
- * compared. */
+/* A small file: created (an old one of this name is removed), surely written, forced to disk. */
 enum gram_status gram_output_put(const struct gram_output *output, const char *name,
                                  const void *bytes, size_t n, struct gram_error *err);
 

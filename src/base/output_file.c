@@ -129,8 +129,8 @@ enum gram_status gram_output_file_close(struct gram_output_file *file, struct gr
     return status;
 }
 
-enum gram_status gram_output_compare(const struct gram_output_file *file, uint64_t off,
-                                     const void *bytes, size_t n, struct gram_error *err)
+static enum gram_status compare(const struct gram_output_file *file, uint64_t off,
+                                const void *bytes, size_t n, struct gram_error *err)
 {
     char back[READ_BACK];
 
@@ -142,6 +142,16 @@ enum gram_status gram_output_compare(const struct gram_output_file *file, uint64
                              file->path);
     }
     return GRAM_OK;
+}
+
+enum gram_status gram_output_write_surely(const struct gram_output_file *file, uint64_t off,
+                                          const void *bytes, size_t n, struct gram_error *err)
+{
+    GRAM_TRY(gram_output_write(file, off, bytes, n, err));
+    if (compare(file, off, bytes, n, err) == GRAM_OK)
+        return GRAM_OK;
+    GRAM_TRY(gram_output_write(file, off, bytes, n, err));
+    return compare(file, off, bytes, n, err);
 }
 
 enum gram_status gram_output_resize(const struct gram_output_file *file, uint64_t size,
@@ -174,11 +184,9 @@ enum gram_status gram_output_put(const struct gram_output *output, const char *n
 
     unlinkat(gram_output_folder_fd(output), name, 0);
     GRAM_TRY(gram_output_file_create(&file, output, name, err));
-    enum gram_status status = gram_output_write(&file, 0, bytes, n, err);
+    enum gram_status status = gram_output_write_surely(&file, 0, bytes, n, err);
     if (status == GRAM_OK)
         status = gram_output_sync(&file, err);
-    if (status == GRAM_OK)
-        status = gram_output_compare(&file, 0, bytes, n, err);
     const enum gram_status closed = gram_output_file_close(&file, status == GRAM_OK ? err : &ignored);
     return status == GRAM_OK ? closed : status;
 }

@@ -133,8 +133,7 @@ static enum gram_status open_shard(struct quantize *q, struct gram_shard *shard,
         GRAM_TRY(gram_output_file_create(&shard->file, q->output, shard->name, err));
     }
     GRAM_TRY(gram_output_resize(&shard->file, shard->bytes, err));
-    GRAM_TRY(gram_output_write(&shard->file, 0, shard->header.at, shard->header.len, err));
-    return gram_output_compare(&shard->file, 0, shard->header.at, shard->header.len, err);
+    return gram_output_write_surely(&shard->file, 0, shard->header.at, shard->header.len, err);
 }
 
 static enum gram_status open_shards(struct quantize *q, struct gram_error *err)
