@@ -1,0 +1,101 @@
+/*
+ * Panels: the layout that fast linears stream. A weight [rows, cols] is repacked once, when a model is opened,
+ * into panels of GRAM_PANEL outputs whose codes or elements for neighbouring inputs lie side by side, so that one
+ * vector register holds the same inputs of all outputs of a panel and no sum has to be folded across lanes.
+ * Rows are padded to whole panels with zeros.
+ *
+ * Integer panels multiply int8 activations exactly: u8 codes times s8 activations, four at a time (vpdpbusd,
+ * or udot/sdot after a shift), summed in int32 over one group, and only then scaled.
+ * Float panels hold f32, f16 or bf16 and multiply f32 activations.
+ */
+#ifndef GRAM_KERNELS_PANELS_H
+#define GRAM_KERNELS_PANELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "tensor/weight.h"
+
+enum {
+    GRAM_PANEL = 16,           /* outputs of a panel */
+    GRAM_PANEL_ALIGN = 64,     /* of codes and elements; every panel starts so */
+    GRAM_PANEL_SCRATCH = 65536 /* bytes of scratch that the linears below may use per call, 64-aligned */
+};
+
+static inline int64_t gram_panel_count(int64_t rows)
+{
+    return (rows + GRAM_PANEL - 1) / GRAM_PANEL;
+}
+
+/* Codes of 2, 3, 4, 5, 6 or 8 bits, repacked. Arrays are owned by whoever repacked. */
+struct gram_int_panels {
+    int64_t rows, cols;
+    int bits;
+    int64_t group;       /* inputs that share a scale: a multiple of 4, or cols */
+    int64_t groups;      /* per row */
+    const uint8_t *codes; /* panel p at codes + p * panel_bytes */
+    int64_t panel_bytes;  /* a multiple of GRAM_PANEL_ALIGN; each group is padded to whole vectors */
+    const void *scales;   /* [panels][groups][GRAM_PANEL], of scale_dtype */
+    enum gram_dtype scale_dtype; /* f32, f16 or bf16 */
+    const uint8_t *offsets; /* [panels][groups][GRAM_PANEL]: subtracted from a code (2^(bits-1) + zero point);
+                               NULL: 2^(bits-1) everywhere */
+};
+
+/* Can this weight be repacked (codes; group a multiple of 4 or the whole row)? */
+bool gram_int_panels_fit(const struct gram_weight *w);
+/* Bytes that codes, scales and offsets of the panels of w take. */
+void gram_int_panels_size(const struct gram_weight *w, size_t *codes, size_t *scales,
+                          size_t *offsets);
+/* Fill panels [begin, end) of *to, whose arrays (of the sizes above, zeroed) and numbers were set up with
+ * gram_int_panels_init(); any number of threads may work on ranges that do not meet. */
+void gram_int_panels_init(struct gram_int_panels *to, const struct gram_weight *w, void *codes,
+                          void *scales, void *offsets);
+void gram_int_panels_fill(const struct gram_int_panels *to, const struct gram_weight *w,
+                          int64_t begin, int64_t end);
+
+/*
+ * Activations of T tokens as int8, quantized as gram_quantize_i8 does (scale = max|x| / 127.5, round half to even,
+ * clamp to -128..127), over `span` inputs at a time: cols (one scale a token) or the weight's group.
+ */
+struct gram_int_acts {
+    int64_t rows, cols;
+    int64_t span, spans;    /* inputs per scale; scales per token */
+    int64_t group, groups;  /* of the weight they are made for */
+    int8_t *codes;          /* [rows][stride]; zero behind cols */
+    int64_t stride;         /* cols rounded up to a multiple of 64 */
+    float *scales;          /* [rows][spans] */
+    int32_t *sums;          /* [rows][groups]: sum of the codes of each group */
+};
+
+/* Quantize row t of x [cols] into acts. */
+typedef void gram_quantize_acts_fn(const struct gram_int_acts *acts, int64_t t, const float *x);
+
+/*
+ * y[t][n] for all rows t of acts and the outputs n of panels [begin, end) that exist (n < w->rows):
+ *   y = 0; for g in order: y = y + (float)(sum_k (code - offset) x) * (w_scale[n][g] * x_scale[t][span of g])
+ * with one rounding after each operation and the sum exact in int32 (cols <= 65536), so that every level
+ * gives the same bits. y_stride in floats. scratch: GRAM_PANEL_SCRATCH bytes of the calling thread.
+ */
+typedef void gram_int_linear_fn(float *y, int64_t y_stride, const struct gram_int_acts *acts,
+                                const struct gram_int_panels *w, int64_t begin, int64_t end,
+                                void *scratch);
+
+/* Elements [panels][cols][GRAM_PANEL] of f32, f16 or bf16. */
+struct gram_float_panels {
+    int64_t rows, cols;
+    enum gram_dtype dtype;
+    const void *data;
+};
+
+size_t gram_float_panels_bytes(const struct gram_weight *w);
+void gram_float_panels_fill(void *data, const struct gram_weight *w, int64_t begin, int64_t end);
+
+/*
+ * y[t][n] = sum_k x[t][k] w[n][k] in f32 (fused multiply-add where the level has it; k in order, so that the bits
+ * depend only on the row of x, the row of w and K, not on T or the range of panels), for T rows of x and the outputs
+ * of panels [begin, end) that exist. Strides in floats. scratch as above.
+ */
+typedef void gram_float_linear_fn(float *y, int64_t y_stride, const float *x, int64_t x_stride,
+                                  int64_t T, const struct gram_float_panels *w, int64_t begin,
+                                  int64_t end, void *scratch);
+
+#endif
