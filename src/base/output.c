@@ -1,43 +1,18 @@
 /*
- * The life of an output folder: claim, fill, publish or discard. Everything below it is named
- * relative to open folders, so that nothing that is renamed or linked meanwhile leads the writes
- * astray.
- *
- * Publishing is one rename, after a line in the journal that says which inode is about to be the
- * target: a run that was killed right after it can tell that it had finished.
+ * The life of an output folder: claim, fill, discard. Everything below it is named relative to open
+ * folders, so that nothing that is renamed or linked meanwhile leads the writes astray.
  */
-#include "base/output.h"
-
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/file.h"
 #include "base/output_inside.h"
 
-static const char journal_name[] = "journal", model_name[] = "model";
-
-struct gram_output {
-    char *target; /* without trailing slashes */
-    char *parent; /* folder of target */
-    char *name;   /* of target, in parent */
-    char *holder, *holder_name;
-    char *folder; /* holder/model */
-    int parent_fd, holder_fd, folder_fd;
-    struct gram_output_file journal;
-    struct gram_buf notes; /* whole lines of the journal */
-    bool replaces;         /* an old target is exchanged */
-    bool is_published;
-};
-
-static char *with_suffix(const char *s, const char *suffix)
+char *gram_output_suffixed(const char *s, const char *suffix)
 {
     struct gram_buf buf = {0};
     gram_buf_printf(&buf, "%s%s", s, suffix);
@@ -61,12 +36,12 @@ static enum gram_status split_target(struct gram_output *o, const char *target,
     if (!name[0] || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return gram_fail(err, GRAM_EINVAL, "output '%s': the path must end in a new name", target);
     o->name = strdup(name);
-    o->parent = !slash              ? strdup(".")
+    o->parent = !slash               ? strdup(".")
                 : slash == o->target ? strdup("/")
                                      : strndup(o->target, (size_t)(slash - o->target));
-    o->holder = with_suffix(o->target, ".partial");
-    o->holder_name = with_suffix(name, ".partial");
-    o->folder = o->holder ? gram_path_join(o->holder, model_name) : NULL;
+    o->holder = gram_output_suffixed(o->target, ".partial");
+    o->holder_name = gram_output_suffixed(name, ".partial");
+    o->folder = o->holder ? gram_path_join(o->holder, GRAM_OUTPUT_MODEL) : NULL;
     if (!o->name || !o->parent || !o->holder_name || !o->folder)
         return gram_fail_memory(err, target);
     return GRAM_OK;
@@ -87,41 +62,6 @@ static enum gram_status open_parent(struct gram_output *o, struct gram_error *er
 
 /* ---- the old target ---- */
 
-static bool has_entry(int dir_fd, const char *name)
-{
-    struct stat st;
-    return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-/* A folder to list; its descriptor is separate from dir_fd's position. */
-static DIR *list_folder(int dir_fd)
-{
-    const int fd = gram_output_openat(dir_fd, ".", O_RDONLY | O_DIRECTORY);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (!dir && fd >= 0)
-        close(fd);
-    return dir;
-}
-
-/* The next entry that is not "." or ".."; NULL at the end. */
-static const struct dirent *next_entry(DIR *dir)
-{
-    const struct dirent *entry;
-    do
-        entry = readdir(dir);
-    while (entry && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
-    return entry;
-}
-
-static bool is_empty(int dir_fd)
-{
-    DIR *dir = list_folder(dir_fd);
-    const bool empty = dir && !next_entry(dir);
-    if (dir)
-        closedir(dir);
-    return empty;
-}
-
 /* May the old target be replaced? What does not look like a model is never removed. */
 static enum gram_status check_replaceable(struct gram_output *o, struct gram_error *err)
 {
@@ -129,7 +69,8 @@ static enum gram_status check_replaceable(struct gram_output *o, struct gram_err
     if (fd < 0)
         return gram_fail(err, GRAM_EEXIST, "%s: exists and is not a folder; remove it first",
                          o->target);
-    const bool ours = has_entry(fd, "config.json") || has_entry(fd, "gram.json") || is_empty(fd);
+    const bool ours = gram_tree_has(fd, "config.json") || gram_tree_has(fd, "gram.json") ||
+                      gram_tree_is_empty(fd);
     close(fd);
     if (!ours)
         return gram_fail(err, GRAM_EEXIST,
@@ -140,11 +81,13 @@ static enum gram_status check_replaceable(struct gram_output *o, struct gram_err
 
 static enum gram_status check_target(struct gram_output *o, bool force, struct gram_error *err)
 {
-    if (!has_entry(o->parent_fd, o->name))
+    if (!gram_tree_has(o->parent_fd, o->name))
         return GRAM_OK;
     if (!force)
-        return gram_fail(err, GRAM_EEXIST, "%s: exists already; choose another name, or --force to "
-                         "replace it", o->target);
+        return gram_fail(err, GRAM_EEXIST,
+                         "%s: exists already; choose another name, or --force to "
+                         "replace it",
+                         o->target);
     return check_replaceable(o, err);
 }
 
@@ -165,9 +108,11 @@ static enum gram_status lock_holder(struct gram_output *o, struct gram_error *er
         fstatat(o->parent_fd, o->holder_name, &named, AT_SYMLINK_NOFOLLOW) != 0 ||
         held.st_ino != named.st_ino || held.st_dev != named.st_dev)
         return gram_fail(err, GRAM_EEXIST, "%s: another job is writing it", o->target);
-    if (!has_entry(o->holder_fd, journal_name) && !is_empty(o->holder_fd))
-        return gram_fail(err, GRAM_EEXIST, "%s: exists and was not left by an interrupted job; "
-                         "move it away", o->holder);
+    if (!gram_tree_has(o->holder_fd, GRAM_OUTPUT_JOURNAL) && !gram_tree_is_empty(o->holder_fd))
+        return gram_fail(err, GRAM_EEXIST,
+                         "%s: exists and was not left by an interrupted job; "
+                         "move it away",
+                         o->holder);
     return GRAM_OK;
 }
 
@@ -186,10 +131,10 @@ static enum gram_status read_journal(struct gram_output *o, struct gram_error *e
 {
     struct stat st;
 
-    o->journal.path = gram_path_join(o->holder, journal_name);
+    o->journal.path = gram_path_join(o->holder, GRAM_OUTPUT_JOURNAL);
     if (!o->journal.path)
         return gram_fail_memory(err, o->holder);
-    const int fd = gram_output_openat(o->holder_fd, journal_name, O_RDWR | O_CREAT);
+    const int fd = gram_output_openat(o->holder_fd, GRAM_OUTPUT_JOURNAL, O_RDWR | O_CREAT);
     if (fd < 0)
         return gram_output_fail(err, o->journal.path, "opened", errno, o->holder_fd);
     o->journal.fd_plus_1 = fd + 1;
@@ -208,13 +153,6 @@ static enum gram_status read_journal(struct gram_output *o, struct gram_error *e
     return gram_output_resize(&o->journal, o->notes.len, err);
 }
 
-/* "publish DEVICE INODE" of the folder that is about to become the target. */
-static void publish_line(char line[64], const struct stat *st)
-{
-    snprintf(line, 64, "publish %" PRIuMAX " %" PRIuMAX, (uintmax_t)st->st_dev,
-             (uintmax_t)st->st_ino);
-}
-
 static bool was_published(const struct gram_output *o)
 {
     struct stat st;
@@ -222,7 +160,7 @@ static bool was_published(const struct gram_output *o)
 
     if (o->notes.len == 0 || fstatat(o->parent_fd, o->name, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return false;
-    publish_line(line, &st);
+    gram_output_publish_line(line, &st);
     const size_t n = strlen(line);
     return o->notes.len > n && o->notes.at[o->notes.len - 1] == '\n' &&
            memcmp(o->notes.at + o->notes.len - 1 - n, line, n) == 0;
@@ -230,9 +168,9 @@ static bool was_published(const struct gram_output *o)
 
 static enum gram_status open_folder(struct gram_output *o, struct gram_error *err)
 {
-    if (mkdirat(o->holder_fd, model_name, 0777) != 0 && errno != EEXIST)
+    if (mkdirat(o->holder_fd, GRAM_OUTPUT_MODEL, 0777) != 0 && errno != EEXIST)
         return gram_output_fail(err, o->folder, "created", errno, o->holder_fd);
-    o->folder_fd = gram_output_openat(o->holder_fd, model_name, O_RDONLY | O_DIRECTORY);
+    o->folder_fd = gram_output_openat(o->holder_fd, GRAM_OUTPUT_MODEL, O_RDONLY | O_DIRECTORY);
     return o->folder_fd < 0 ? gram_output_fail(err, o->folder, "opened", errno, -1) : GRAM_OK;
 }
 
@@ -283,13 +221,13 @@ static enum gram_status claim(struct gram_output *o, const char *target, bool fo
 {
     GRAM_TRY(split_target(o, target, err));
     GRAM_TRY(open_parent(o, err));
-    const bool is_new = !has_entry(o->parent_fd, o->holder_name);
+    const bool is_new = !gram_tree_has(o->parent_fd, o->holder_name);
     if (is_new) /* refuse before anything is created */
         GRAM_TRY(check_target(o, force, err));
     GRAM_TRY(open_holder(o, err));
     const enum gram_status status = take_over(o, force, err);
-    if (status != GRAM_OK && o->notes.len == 0 && !has_entry(o->holder_fd, model_name)) {
-        unlinkat(o->holder_fd, journal_name, 0);
+    if (status != GRAM_OK && o->notes.len == 0 && !gram_tree_has(o->holder_fd, GRAM_OUTPUT_MODEL)) {
+        unlinkat(o->holder_fd, GRAM_OUTPUT_JOURNAL, 0);
         unlinkat(o->parent_fd, o->holder_name, AT_REMOVEDIR);
     }
     return status;
@@ -349,41 +287,14 @@ enum gram_status gram_output_note(struct gram_output *o, const char *line, struc
     return gram_output_write(&o->journal, at, o->notes.at + at, o->notes.len - at, err);
 }
 
-/* ---- removing ---- */
-
-static void remove_tree(int dir_fd, const char *name);
-
-static void empty_folder(int dir_fd)
-{
-    DIR *dir = list_folder(dir_fd);
-    if (!dir)
-        return;
-    for (const struct dirent *entry; (entry = next_entry(dir));)
-        remove_tree(dir_fd, entry->d_name);
-    closedir(dir);
-}
-
-/* A file or a link, or a folder with all that is in it. */
-static void remove_tree(int dir_fd, const char *name)
-{
-    if (unlinkat(dir_fd, name, 0) == 0 || (errno != EISDIR && errno != EPERM))
-        return;
-    int fd = gram_output_openat(dir_fd, name, O_RDONLY | O_DIRECTORY);
-    if (fd < 0)
-        return;
-    empty_folder(fd);
-    close_fd(&fd);
-    unlinkat(dir_fd, name, AT_REMOVEDIR);
-}
-
 void gram_output_discard(struct gram_output **output)
 {
     struct gram_output *o = output ? *output : NULL;
     if (!o)
         return;
-    remove_tree(o->holder_fd, model_name);
-    remove_tree(o->holder_fd, "old");
-    unlinkat(o->holder_fd, journal_name, 0);
+    gram_tree_remove(o->holder_fd, GRAM_OUTPUT_MODEL);
+    gram_tree_remove(o->holder_fd, GRAM_OUTPUT_OLD);
+    unlinkat(o->holder_fd, GRAM_OUTPUT_JOURNAL, 0);
     unlinkat(o->parent_fd, o->holder_name, AT_REMOVEDIR);
     gram_output_close(output);
 }
@@ -394,114 +305,8 @@ enum gram_status gram_output_start_afresh(struct gram_output *o, struct gram_err
     o->notes.len = 0;
     if (o->notes.at)
         o->notes.at[0] = '\0';
-    empty_folder(o->folder_fd);
-    return is_empty(o->folder_fd) ? GRAM_OK
-                                  : gram_fail(err, GRAM_EIO, "%s: cannot be emptied", o->folder);
-}
-
-/* ---- keeping input and output apart ---- */
-
-/* Is `path` the folder `root` or inside it? Both are canonical. */
-static bool is_below(const char *path, const char *root)
-{
-    const size_t n = strlen(root);
-    return strncmp(path, root, n) == 0 && (path[n] == '\0' || path[n] == '/' || root[n - 1] == '/');
-}
-
-enum gram_status gram_output_check_apart(const struct gram_output *o, const char *path,
-                                         struct gram_error *err)
-{
-    char *input = realpath(path, NULL);
-    char *parent = realpath(o->parent, NULL);
-    char *target = parent ? gram_path_join(parent, o->name) : NULL;
-    char *holder = target ? with_suffix(target, ".partial") : NULL;
-    enum gram_status status = GRAM_OK;
-
-    if (!input || !holder)
-        status = gram_fail_memory(err, o->target);
-    else if (strcmp(input, target) == 0)
-        status = gram_fail(err, GRAM_EINVAL, "%s: output and input are the same folder", o->target);
-    else if (is_below(target, input))
-        status = gram_fail(err, GRAM_EINVAL, "%s: output lies inside the input %s", o->target, path);
-    else if (is_below(input, target) || is_below(input, holder))
-        status = gram_fail(err, GRAM_EINVAL, "%s: the input %s lies inside the output", o->target,
-                           path);
-    free(input);
-    free(parent);
-    free(target);
-    free(holder);
-    return status;
-}
-
-/* ---- publishing ---- */
-
-static enum gram_status sync_folder(int fd, const char *path, struct gram_error *err)
-{
-    int rc;
-    do
-        rc = fsync(fd);
-    while (rc != 0 && errno == EINTR);
-    return rc == 0 ? GRAM_OK : gram_output_fail(err, path, "written", errno, fd);
-}
-
-/* Without an exchange the old target steps aside first; it is put back if the new one cannot follow. */
-static int replace_in_two_steps(const struct gram_output *o)
-{
-    if (renameat(o->parent_fd, o->name, o->holder_fd, "old") != 0)
-        return -1;
-    if (renameat(o->holder_fd, model_name, o->parent_fd, o->name) == 0)
-        return 0;
-    const int code = errno;
-    renameat(o->holder_fd, "old", o->parent_fd, o->name);
-    errno = code;
-    return -1;
-}
-
-static int put_in_place(const struct gram_output *o)
-{
-    const unsigned how = o->replaces ? RENAME_EXCHANGE : RENAME_NOREPLACE;
-    int rc;
-
-    do
-        rc = renameat2(o->holder_fd, model_name, o->parent_fd, o->name, how);
-    while (rc != 0 && errno == EINTR);
-    if (rc == 0 || (errno != EINVAL && errno != ENOSYS))
-        return rc;
-    return o->replaces ? replace_in_two_steps(o)
-                       : renameat(o->holder_fd, model_name, o->parent_fd, o->name);
-}
-
-static void take_back(const struct gram_output *o)
-{
-    if (has_entry(o->holder_fd, "old")) {
-        renameat(o->parent_fd, o->name, o->holder_fd, model_name);
-        renameat(o->holder_fd, "old", o->parent_fd, o->name);
-    } else if (o->replaces) {
-        renameat2(o->holder_fd, model_name, o->parent_fd, o->name, RENAME_EXCHANGE);
-    } else {
-        renameat(o->parent_fd, o->name, o->holder_fd, model_name);
-    }
-}
-
-enum gram_status gram_output_publish(struct gram_output **output, struct gram_error *err)
-{
-    struct gram_output *o = *output;
-    struct stat st;
-    char line[64];
-
-    GRAM_TRY(sync_folder(o->folder_fd, o->folder, err));
-    if (fstat(o->folder_fd, &st) != 0)
-        return gram_output_fail(err, o->folder, "examined", errno, -1);
-    publish_line(line, &st);
-    GRAM_TRY(gram_output_note(o, line, err));
-    GRAM_TRY(gram_output_sync(&o->journal, err));
-    if (put_in_place(o) != 0)
-        return gram_output_fail(err, o->target, "put in place", errno, o->parent_fd);
-    const enum gram_status status = sync_folder(o->parent_fd, o->parent, err);
-    if (status != GRAM_OK) {
-        take_back(o);
-        return status;
-    }
-    gram_output_discard(output);
-    return GRAM_OK;
+    gram_tree_empty(o->folder_fd);
+    return gram_tree_is_empty(o->folder_fd)
+               ? GRAM_OK
+               : gram_fail(err, GRAM_EIO, "%s: cannot be emptied", o->folder);
 }

@@ -1,7 +1,7 @@
 /*
- * Output that appears whole or not at all: a folder is filled under another name, <target>.partial/model, and
- * renamed at the end. <target>.partial also holds a journal, from which the next run of the same job
- * takes over what is finished; while a job holds it, it is locked.
+ * Output that appears whole or not at all: a folder is filled under another name,
+ * <target>.partial/model, and renamed at the end. <target>.partial also holds a journal, from which
+ * the next run of the same job takes over what is finished; while a job holds it, it is locked.
  */
 #ifndef GRAM_BASE_OUTPUT_H
 #define GRAM_BASE_OUTPUT_H
@@ -47,8 +47,8 @@ enum gram_status gram_output_note(struct gram_output *output, const char *line,
                                   struct gram_error *err);
 /* Forget the journal and remove all files of the folder. */
 enum gram_status gram_output_start_afresh(struct gram_output *output, struct gram_error *err);
-/* Did the interrupted run get as far as publishing, so that the target is already what it should be? Only
- * cleaning up is left then: gram_output_discard(). */
+/* Did the interrupted run get as far as publishing, so that the target is already what it should
+ * be? Only cleaning up is left then: gram_output_discard(). */
 bool gram_output_is_published(const struct gram_output *output);
 
 /* Bytes that can still be written below the target's parent folder. */
@@ -61,7 +61,8 @@ enum gram_status gram_output_file_create(struct gram_output_file *file,
 enum gram_status gram_output_file_reopen(struct gram_output_file *file,
                                          const struct gram_output *output, const char *name,
                                          struct gram_error *err);
-/* All n bytes at `off`, however many calls it takes. A full disk is GRAM_ENOSPC and names the free space. */
+/* All n bytes at `off`, however many calls it takes. A full disk is GRAM_ENOSPC and names the free
+ * space. */
 enum gram_status gram_output_write(const struct gram_output_file *file, uint64_t off,
                                    const void *bytes, size_t n, struct gram_error *err);
 /* Exactly n bytes; fewer in the file is GRAM_EIO. */

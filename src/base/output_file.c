@@ -1,6 +1,7 @@
 /*
- * Writing and reading back by offset, until all bytes are through: calls are interrupted and write less than
- * they were given. fsync is never tried twice: after one failure the system may have dropped the pages.
+ * Writing and reading back by offset, until all bytes are through: calls are interrupted and write
+ * less than they were given. fsync is never tried twice: after one failure the system may have
+ * dropped the pages.
  */
 #include "base/output.h"
 
@@ -48,8 +49,7 @@ static enum gram_status open_file(struct gram_output_file *file, const struct gr
     const int dir_fd = gram_output_folder_fd(output);
     const int fd = gram_output_openat(dir_fd, name, flags);
     if (fd < 0) {
-        const enum gram_status status =
-            gram_output_fail(err, file->path, "opened", errno, dir_fd);
+        const enum gram_status status = gram_output_fail(err, file->path, "opened", errno, dir_fd);
         free(file->path);
         *file = (struct gram_output_file){0};
         return status;
@@ -78,8 +78,7 @@ enum gram_status gram_output_write(const struct gram_output_file *file, uint64_t
     const int fd = file->fd_plus_1 - 1;
 
     for (size_t done = 0; done < n;) {
-        const ssize_t wrote =
-            pwrite(fd, (const char *)bytes + done, n - done, (off_t)(off + done));
+        const ssize_t wrote = pwrite(fd, (const char *)bytes + done, n - done, (off_t)(off + done));
         if (wrote < 0 && errno == EINTR)
             continue;
         if (wrote <= 0)
@@ -101,8 +100,9 @@ enum gram_status gram_output_read(const struct gram_output_file *file, uint64_t 
         if (got < 0)
             return gram_output_fail(err, file->path, "read back", errno, fd);
         if (got == 0)
-            return gram_fail(err, GRAM_EIO, "%s: ends at byte %" PRIu64 ", before all was read back",
-                             file->path, off + done);
+            return gram_fail(err, GRAM_EIO,
+                             "%s: ends at byte %" PRIu64 ", before all was read back", file->path,
+                             off + done);
         done += (size_t)got;
     }
     return GRAM_OK;
@@ -187,6 +187,7 @@ enum gram_status gram_output_put(const struct gram_output *output, const char *n
     enum gram_status status = gram_output_write_surely(&file, 0, bytes, n, err);
     if (status == GRAM_OK)
         status = gram_output_sync(&file, err);
-    const enum gram_status closed = gram_output_file_close(&file, status == GRAM_OK ? err : &ignored);
+    const enum gram_status closed =
+        gram_output_file_close(&file, status == GRAM_OK ? err : &ignored);
     return status == GRAM_OK ? closed : status;
 }

@@ -1,6 +1,6 @@
 /*
- * Reading quantization_config: which linears are quantized, and how. Whatever would change the result and is
- * not known here is refused by name; nothing is ignored in silence.
+ * Reading quantization_config: which linears are quantized, and how. Whatever would change the
+ * result and is not known here is refused by name; nothing is ignored in silence.
  */
 #include "formats/compressed_tensors.h"
 
@@ -8,26 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
+#include "formats/compressed_targets.h"
 
-enum { MAX_GROUPS = 10000, MAX_PATTERNS = 1000, MATCH_STEPS = 20000 };
+enum { MAX_GROUPS = 10000 };
 
-/* The last ones may stand for the whole file only: the groups then name their own, or none is packed.
- * Which tensors a linear has says the rest. */
+/* The last ones may stand for the whole file only: the groups then name their own, or none is
+ * packed. Which tensors a linear has says the rest. */
 static const char *const formats_read[] = {"pack-quantized",  "int-quantized", "naive-quantized",
                                            "mixed-precision", "dense",         "fakequant"};
-
-/* pcre2 allocates through the arena, so that a compiled pattern needs no release of its own. */
-static void *take_from_arena(size_t size, void *arena)
-{
-    return gram_arena_take(arena, 1, size);
-}
-
-static void leave_to_arena(void *block, void *arena)
-{
-    (void)block, (void)arena;
-}
 
 static bool is_one_of(const char *name, const char *const *list, size_t n)
 {
@@ -121,7 +109,8 @@ static enum gram_status read_granularity(const struct quant_args *args,
     return unsupported(where, "strategy", args->strategy, "tensor, channel or group", err);
 }
 
-/* actorder "weight" (alias "static", or false) leaves the layout as it is; "group" permutes columns. */
+/* actorder "weight" (alias "static", or false) leaves the layout as it is; "group" permutes
+ * columns. */
 static enum gram_status check_actorder(const json_t *args, const char *where,
                                        struct gram_error *err)
 {
@@ -174,75 +163,6 @@ static enum gram_status read_activations(const json_t *args, struct gram_compres
     return GRAM_OK;
 }
 
-static enum gram_status compile(const char *pattern, void **out, struct gram_arena *arena,
-                                const char *where, struct gram_error *err)
-{
-    int code;
-    size_t at;
-    PCRE2_UCHAR text[128];
-
-    pcre2_general_context *memory =
-        pcre2_general_context_create(take_from_arena, leave_to_arena, arena);
-    pcre2_compile_context *context = memory ? pcre2_compile_context_create(memory) : NULL;
-    if (!context)
-        return gram_fail_memory(err, where);
-    *out = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_ANCHORED | PCRE2_UTF,
-                         &code, &at, context);
-    if (*out)
-        return GRAM_OK;
-    pcre2_get_error_message(code, text, sizeof text);
-    return gram_fail(err, GRAM_EFORMAT, "%s: target pattern '%s', character %zu: %s", where,
-                     pattern, at, (const char *)text);
-}
-
-/* The list that a target belongs to grows by one; room for all was taken before. */
-static enum gram_status add_target(struct gram_compressed *ct, const char *text,
-                                   const struct gram_compressed_group *group,
-                                   struct gram_arena *arena, const char *where,
-                                   struct gram_error *err)
-{
-    struct gram_compressed_target target = {
-        .group = group,
-        .order = ct->n_names + ct->n_patterns,
-    };
-
-    if (strcmp(text, "Linear") == 0) {
-        ct->linears = group;
-        return GRAM_OK;
-    }
-    if (!(target.name = gram_arena_str(arena, text)))
-        return gram_fail_memory(err, where);
-    if (strncmp(text, "re:", 3) != 0) {
-        ct->names[ct->n_names++] = target;
-        return GRAM_OK;
-    }
-    if (ct->n_patterns == MAX_PATTERNS)
-        return gram_fail(err, GRAM_EUNSUPPORTED, "%s: more than %d target patterns", where,
-                         MAX_PATTERNS);
-    GRAM_TRY(compile(text + 3, &target.pattern, arena, where, err));
-    ct->patterns[ct->n_patterns++] = target;
-    return GRAM_OK;
-}
-
-static enum gram_status read_targets(const json_t *object, struct gram_compressed *ct,
-                                     const struct gram_compressed_group *group,
-                                     struct gram_arena *arena, const char *where,
-                                     struct gram_error *err)
-{
-    const json_t *list = json_object_get(object, "targets");
-
-    if (!json_is_array(list))
-        return gram_fail(err, GRAM_EFORMAT, "%s: targets: expected a list of names", where);
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *value = json_array_get(list, i);
-        const char *text = json_string_value(value);
-        if (!text || strlen(text) != json_string_length(value))
-            return gram_fail(err, GRAM_EFORMAT, "%s: targets: entry %zu is not a name", where, i);
-        GRAM_TRY(add_target(ct, text, group, arena, where, err));
-    }
-    return GRAM_OK;
-}
-
 static enum gram_status check_format(const json_t *object, const char *where, const char *fallback,
                                      struct gram_error *err)
 {
@@ -284,7 +204,7 @@ static enum gram_status read_group(const char *name, const json_t *object,
     if (inputs)
         GRAM_TRY(read_activations(inputs, group, inputs_at.text, err));
     GRAM_TRY(check_format(object, here.text, formats_read[0], err));
-    return read_targets(object, ct, group, arena, here.text, err);
+    return gram_targets_add(ct, json_object_get(object, "targets"), group, arena, here.text, err);
 }
 
 /* "0.16.1" is before 0.17; anything that is not two numbers counts as new. */
@@ -306,8 +226,8 @@ static enum gram_status check_extras(const json_t *config, const char *where,
 
     GRAM_TRY(get_object(config, "kv_cache_scheme", &extra, where, err));
     if (extra)
-        return gram_fail(err, GRAM_EUNSUPPORTED, "%s: kv_cache_scheme: a quantized cache is not run",
-                         where);
+        return gram_fail(err, GRAM_EUNSUPPORTED,
+                         "%s: kv_cache_scheme: a quantized cache is not run", where);
     GRAM_TRY(get_object(config, "transform_config", &extra, where, err));
     if (extra && json_object_size(extra) > 0)
         return gram_fail(err, GRAM_EUNSUPPORTED, "%s: transform_config is not read", where);
@@ -318,41 +238,16 @@ static enum gram_status check_extras(const json_t *config, const char *where,
     return GRAM_OK;
 }
 
-static size_t count_targets(const json_t *groups)
-{
-    const char *name;
-    json_t *group;
-    size_t n = 0;
-
-    json_object_foreach((json_t *)(uintptr_t)groups, name, group)
-        n += json_array_size(json_object_get(group, "targets"));
-    return n;
-}
-
-/* Alphabetically; of equal ones the last in the file first, as it replaces the others. */
-static int by_name(const void *a, const void *b)
-{
-    const struct gram_compressed_target *x = a, *y = b;
-    const int order = strcmp(x->name, y->name);
-    return order ? order : (x->order < y->order) - (x->order > y->order);
-}
-
 static enum gram_status read_groups(struct gram_compressed *ct, const json_t *groups,
                                     struct gram_arena *arena, struct gram_error *err)
 {
-    const size_t n_targets = count_targets(groups);
     const char *name;
     json_t *group;
 
-    ct->names = gram_arena_take(arena, n_targets, sizeof *ct->names);
-    ct->patterns = gram_arena_take(arena, n_targets < MAX_PATTERNS ? n_targets : MAX_PATTERNS,
-                                   sizeof *ct->patterns);
-    if (!ct->names || !ct->patterns)
-        return gram_fail_memory(err, ct->where);
+    GRAM_TRY(gram_targets_start(ct, groups, arena, err));
     json_object_foreach((json_t *)(uintptr_t)groups, name, group)
         GRAM_TRY(read_group(name, group, ct, arena, err));
-    qsort(ct->names, ct->n_names, sizeof ct->names[0], by_name);
-    qsort(ct->patterns, ct->n_patterns, sizeof ct->patterns[0], by_name);
+    gram_targets_finish(ct);
     return GRAM_OK;
 }
 
@@ -380,60 +275,5 @@ enum gram_status gram_compressed_open(const json_t *config, const char *where,
     ct->sparse_packing = packs_sparsely(version);
     GRAM_TRY(read_groups(ct, groups, arena, err));
     *state = ct;
-    return GRAM_OK;
-}
-
-/* As Python's re.match: anchored at the start, not at the end. */
-static enum gram_status match_pattern(const void *pattern, const char *module, bool *yes,
-                                      const char *where, struct gram_error *err)
-{
-    pcre2_match_data *data = pcre2_match_data_create(1, NULL);
-    pcre2_match_context *context = pcre2_match_context_create(NULL);
-    int rc = PCRE2_ERROR_NOMEMORY;
-
-    if (data && context) {
-        pcre2_set_match_limit(context, MATCH_STEPS);
-        rc = pcre2_match(pattern, (PCRE2_SPTR)module, strlen(module), 0, 0, data, context);
-    }
-    pcre2_match_context_free(context);
-    pcre2_match_data_free(data);
-    *yes = rc >= 0;
-    if (rc >= 0 || rc == PCRE2_ERROR_NOMATCH)
-        return GRAM_OK;
-    if (rc == PCRE2_ERROR_NOMEMORY)
-        return gram_fail_memory(err, where);
-    return gram_fail(err, GRAM_EFORMAT, "%s: a target pattern cannot be matched against '%s'", where,
-                     module);
-}
-
-static const struct gram_compressed_group *find_name(const struct gram_compressed *ct,
-                                                     const char *module)
-{
-    size_t low = 0, high = ct->n_names;
-
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        if (strcmp(ct->names[middle].name, module) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    const bool is_there = low < ct->n_names && strcmp(ct->names[low].name, module) == 0;
-    return is_there ? ct->names[low].group : NULL;
-}
-
-enum gram_status gram_compressed_find(const struct gram_compressed *ct, const char *module,
-                                      const struct gram_compressed_group **group,
-                                      struct gram_error *err)
-{
-    *group = find_name(ct, module);
-    for (size_t i = 0; i < ct->n_patterns && !*group; i++) {
-        bool yes;
-        GRAM_TRY(match_pattern(ct->patterns[i].pattern, module, &yes, ct->where, err));
-        if (yes)
-            *group = ct->patterns[i].group;
-    }
-    if (!*group)
-        *group = ct->linears;
     return GRAM_OK;
 }

@@ -1,9 +1,9 @@
 /*
  * The compressed-tensors container (vLLM, LLM Compressor): quantization_config of config.json and
  * the tensors of each quantized linear. Integer weights are read and written: the formats
- * pack-quantized (a bit stream of codes in I32 words), int-quantized and naive-quantized (I8 codes).
- * Format: https://github.com/vllm-project/compressed-tensors, quantization/quant_args.py (QuantArgs),
- * compressors/pack_quantized, compressors/naive_quantized.
+ * pack-quantized (a bit stream of codes in I32 words), int-quantized and naive-quantized (I8
+ * codes). Format: https://github.com/vllm-project/compressed-tensors, quantization/quant_args.py
+ * (QuantArgs), compressors/pack_quantized, compressors/naive_quantized.
  */
 #ifndef GRAM_FORMATS_COMPRESSED_TENSORS_H
 #define GRAM_FORMATS_COMPRESSED_TENSORS_H
@@ -53,8 +53,8 @@ enum gram_status gram_compressed_bind(const void *state, const struct gram_store
 
 /*
  * The group that holds `module`, by the most specific target: its name, then the first pattern in
- * alphabetical order, then the class Linear (as match_targets() of compressed-tensors). NULL if there is
- * none. GRAM_EFORMAT when a pattern cannot be evaluated.
+ * alphabetical order, then the class Linear (as match_targets() of compressed-tensors). NULL if
+ * there is none. GRAM_EFORMAT when a pattern cannot be evaluated.
  */
 enum gram_status gram_compressed_find(const struct gram_compressed *ct, const char *module,
                                       const struct gram_compressed_group **group,
@@ -70,15 +70,16 @@ enum gram_compressed_part {
 };
 
 /*
- * Describe what a linear under `scheme` is stored as: name, dtype, shape, count, bytes; data is NULL.
- * A part that this scheme does not have gets a NULL name. False if memory ran out.
+ * Describe what a linear under `scheme` is stored as: name, dtype, shape, count, bytes; data is
+ * NULL. A part that this scheme does not have gets a NULL name. False if memory ran out.
  */
 bool gram_compressed_parts(struct gram_tensor parts[GRAM_N_PART], const struct gram_scheme *scheme,
                            const char *module, int64_t rows, int64_t cols,
                            enum gram_dtype scale_dtype, struct gram_arena *arena);
 
-/* Zero points [rows, groups] as they are stored: packed along rows, each group's column a bit stream of
- * unsigned codes. out is [gram_code_row_bytes(rows, bits) / 4, groups] words. False if memory ran out. */
+/* Zero points [rows, groups] as they are stored: packed along rows, each group's column a bit
+ * stream of unsigned codes. out is [gram_code_row_bytes(rows, bits) / 4, groups] words. False if
+ * memory ran out. */
 bool gram_compressed_pack_zeros(uint32_t *out, const int8_t *zeros, int64_t rows, int64_t groups,
                                 int bits);
 
@@ -89,8 +90,8 @@ struct gram_compressed_linear {
     const char *observer;
 };
 
-/* quantization_config for these linears, all that the model has. Yours, json_decref(); NULL if memory
- * ran out. */
+/* quantization_config for these linears, all that the model has. Yours, json_decref(); NULL if
+ * memory ran out. */
 json_t *gram_compressed_config(const struct gram_compressed_linear *linears, size_t n);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Finding the tensors of one quantized linear and checking each against the shape that config.json and
- * the config group predict. What lies in the file as the kernels want it is used in place; zero
+ * Finding the tensors of one quantized linear and checking each against the shape that config.json
+ * and the config group predict. What lies in the file as the kernels want it is used in place; zero
  * points, which are packed along the outputs, and the sparse packing of old files are repacked.
  */
 #include "formats/compressed_tensors.h"
@@ -66,8 +66,8 @@ static enum gram_status wrong_shape(const struct linear *l, const struct gram_te
         at += (size_t)snprintf(found + at, sizeof found - at, "%s%" PRId64, i ? ", " : "",
                                t->shape[i]);
     return gram_fail(l->err, GRAM_EFORMAT,
-                     "%s: %s: shape [%s], expected [%" PRId64 ", %" PRId64 "] for a linear of %" PRId64
-                     " x %" PRId64 " with %d bits",
+                     "%s: %s: shape [%s], expected [%" PRId64 ", %" PRId64
+                     "] for a linear of %" PRId64 " x %" PRId64 " with %d bits",
                      path_of(l, t), t->name, found, rows, cols, l->rows, l->cols, l->group->bits);
 }
 
@@ -92,8 +92,8 @@ static uint32_t load_word(const void *words, int64_t i)
     return word;
 }
 
-/* Are n codes in `words` words packed the old way? Where both ways give the same number, the version
- * that wrote the file decides. False in *known when it is neither. */
+/* Are n codes in `words` words packed the old way? Where both ways give the same number, the
+ * version that wrote the file decides. False in *known when it is neither. */
 static bool is_sparse(const struct gram_compressed *ct, int64_t n, int64_t words, int bits,
                       bool *known)
 {
@@ -156,7 +156,8 @@ static enum gram_status check_stated_shape(const struct linear *l)
     if (t->dtype != GRAM_I64 && t->dtype != GRAM_I32)
         return wrong_dtype(l, t, "i64");
     if (t->count != 2)
-        return gram_fail(l->err, GRAM_EFORMAT, "%s: %s: expected 2 numbers", path_of(l, t), t->name);
+        return gram_fail(l->err, GRAM_EFORMAT, "%s: %s: expected 2 numbers", path_of(l, t),
+                         t->name);
     const int64_t rows = load_integer(t, 0), cols = load_integer(t, 1);
     if (rows != l->rows || cols != l->cols)
         return gram_fail(l->err, GRAM_EFORMAT,
@@ -273,9 +274,9 @@ static enum gram_status plain_zeros(const struct linear *l, const struct gram_te
         return wrong_shape(l, t, l->scale_rows, l->n_groups);
     for (int64_t i = 0; i < t->count; i++) {
         if (zeros[i] < -limit || zeros[i] >= limit)
-            return gram_fail(l->err, GRAM_EFORMAT, "%s: %s: zero point %d of entry %" PRId64
-                             " is outside %d bits", path_of(l, t), t->name, zeros[i], i,
-                             l->group->bits);
+            return gram_fail(l->err, GRAM_EFORMAT,
+                             "%s: %s: zero point %d of entry %" PRId64 " is outside %d bits",
+                             path_of(l, t), t->name, zeros[i], i, l->group->bits);
     }
     w->zeros = zeros;
     return GRAM_OK;
@@ -327,8 +328,13 @@ enum gram_status gram_compressed_bind(const void *state, const struct gram_store
                                       struct gram_arena *arena, struct gram_weight *w, bool *found,
                                       struct gram_error *err)
 {
-    struct linear l = {.ct = state, .store = store, .module = module, .rows = rows, .cols = cols,
-                       .arena = arena, .err = err};
+    struct linear l = {.ct = state,
+                       .store = store,
+                       .module = module,
+                       .rows = rows,
+                       .cols = cols,
+                       .arena = arena,
+                       .err = err};
     const struct gram_tensor *packed = find_part(store, module, "weight_packed");
     const struct gram_tensor *plain = find_part(store, module, "weight");
 

@@ -54,8 +54,8 @@ bool gram_compressed_parts(struct gram_tensor parts[GRAM_N_PART], const struct g
     if (!is_plain)
         ok &= describe(&parts[GRAM_PART_SHAPE], module, "weight_shape", GRAM_I64, 1, 2, 0, arena);
     if (scheme->asymmetric && is_one)
-        ok &= describe(&parts[GRAM_PART_ZEROS], module, "weight_zero_point", GRAM_I8, 1, 1, 0,
-                       arena);
+        ok &=
+            describe(&parts[GRAM_PART_ZEROS], module, "weight_zero_point", GRAM_I8, 1, 1, 0, arena);
     else if (scheme->asymmetric)
         ok &= describe(&parts[GRAM_PART_ZEROS], module, "weight_zero_point", GRAM_I32, 2,
                        zero_words, groups, arena);
@@ -94,8 +94,8 @@ static bool same_group(const struct gram_compressed_linear *a,
 {
     const struct gram_scheme *x = a->scheme, *y = b->scheme;
     return x->bits == y->bits && x->asymmetric == y->asymmetric &&
-           x->granularity == y->granularity && x->group == y->group &&
-           x->act_bits == y->act_bits && strcmp(a->observer, b->observer) == 0;
+           x->granularity == y->granularity && x->group == y->group && x->act_bits == y->act_bits &&
+           strcmp(a->observer, b->observer) == 0;
 }
 
 static const char *format_of(const struct gram_scheme *scheme)
@@ -127,9 +127,9 @@ static json_t *activation_args(const struct gram_scheme *s)
 
 static json_t *group_of(const struct gram_compressed_linear *first, json_t *targets, bool is_mixed)
 {
-    json_t *group = json_pack("{s:o, s:o, s:o, s:n}", "targets", targets, "weights",
-                              weight_args(first), "input_activations",
-                              activation_args(first->scheme), "output_activations");
+    json_t *group =
+        json_pack("{s:o, s:o, s:o, s:n}", "targets", targets, "weights", weight_args(first),
+                  "input_activations", activation_args(first->scheme), "output_activations");
     if (group && is_mixed)
         json_object_set_new(group, "format", json_string(format_of(first->scheme)));
     return group;
@@ -199,9 +199,8 @@ json_t *gram_compressed_config(const struct gram_compressed_linear *linears, siz
         if (!is_first_of_group(linears, i))
             continue;
         snprintf(name, sizeof name, "group_%d", n_named++);
-        json_object_set_new(groups, name,
-                            group_of(&linears[i], targets_of(linears, n, i, s.n_groups),
-                                     s.is_mixed));
+        json_object_set_new(
+            groups, name, group_of(&linears[i], targets_of(linears, n, i, s.n_groups), s.is_mixed));
     }
     return json_pack("{s:s, s:s, s:s, s:s, s:n, s:o, s:n, s:{}, s:{}, s:o}", "quant_method",
                      "compressed-tensors", "version", layout_version, "format", s.format,

@@ -1,6 +1,7 @@
 /*
- * The containers that gram reads, and those that it recognizes to refuse them by name. What an unread
- * container says is still checked: a file that contradicts itself is malformed, not merely unsupported.
+ * The containers that gram reads, and those that it recognizes to refuse them by name. What an
+ * unread container says is still checked: a file that contradicts itself is malformed, not merely
+ * unsupported.
  */
 #include "formats/container.h"
 
@@ -16,7 +17,8 @@ static enum gram_status refuse(const char *name, const char *where, struct gram_
                      where, name);
 }
 
-/* bits and group_size of GPTQ and AWQ, under their present and their older names (AutoGPTQ, llm-awq). */
+/* bits and group_size of GPTQ and AWQ, under their present and their older names (AutoGPTQ,
+ * llm-awq). */
 static enum gram_status check_grouped(const json_t *config, const char *where,
                                       struct gram_error *err)
 {

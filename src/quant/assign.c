@@ -35,10 +35,11 @@ static enum gram_status check_rules(const struct gram_recipe *r, const struct gr
         while (s < desc->n_slots && !rule_takes(r, &r->rules[i], &desc->slots[s]))
             s++;
         if (s == desc->n_slots)
-            return gram_fail(err, GRAM_EINVAL,
-                             "rule '%s' matches no linear of the model; its linears have names such "
-                             "as 'layers.0.attn.q' and 'layers.0.mlp.down'",
-                             r->rules[i].pattern);
+            return gram_fail(
+                err, GRAM_EINVAL,
+                "rule '%s' matches no linear of the model; its linears have names such "
+                "as 'layers.0.attn.q' and 'layers.0.mlp.down'",
+                r->rules[i].pattern);
     }
     return GRAM_OK;
 }
@@ -53,7 +54,8 @@ static int64_t greatest_divisor(int64_t a, int64_t b)
     return a;
 }
 
-/* "-g16, -g32 or -g64": the divisors of n from 16 on that are nearest to the wanted one; "" if none. */
+/* "-g16, -g32 or -g64": the divisors of n from 16 on that are nearest to the wanted one; "" if
+ * none. */
 static void list_groups(struct gram_buf *text, int64_t n, int64_t wanted)
 {
     enum { MOST = 4 };
@@ -86,13 +88,11 @@ static enum gram_status group_does_not_fit(const struct gram_model_desc *desc,
     if (!is_common)
         list_groups(&fits, cols, group);
     gram_buf_str(&fits, fits.len ? " or -channel" : "-channel");
-    const enum gram_status status =
-        gram_fail(err, GRAM_EINVAL,
-                  "%s: its %" PRId64 " inputs do not divide into groups of %" PRId64
-                  "; %s would take %s",
-                  desc->slots[at].op, cols, group,
-                  is_common ? "all linears of this scheme" : "this linear",
-                  fits.failed ? "-channel" : fits.at);
+    const enum gram_status status = gram_fail(
+        err, GRAM_EINVAL,
+        "%s: its %" PRId64 " inputs do not divide into groups of %" PRId64 "; %s would take %s",
+        desc->slots[at].op, cols, group, is_common ? "all linears of this scheme" : "this linear",
+        fits.failed ? "-channel" : fits.at);
     gram_buf_reset(&fits);
     return status;
 }
@@ -102,7 +102,8 @@ static enum gram_status check_groups(const struct gram_model_desc *desc,
 {
     for (size_t i = 0; i < desc->n_slots; i++) {
         const struct gram_scheme *s = &all[i].scheme;
-        if (s->kind == GRAM_SCHEME_CODES && desc->slots[i].cols % gram_scheme_span(s, desc->slots[i].cols))
+        if (s->kind == GRAM_SCHEME_CODES &&
+            desc->slots[i].cols % gram_scheme_span(s, desc->slots[i].cols))
             return group_does_not_fit(desc, all, i, err);
     }
     return GRAM_OK;
@@ -115,8 +116,8 @@ static enum gram_status assign_linear(const struct gram_recipe *r,
     const struct gram_rule *rule = last_rule(r, slot);
 
     if (!rule && !r->has_scheme)
-        return gram_fail(err, GRAM_EINVAL, "%s: no scheme; name one for all, or a rule that covers it",
-                         slot->op);
+        return gram_fail(err, GRAM_EINVAL,
+                         "%s: no scheme; name one for all, or a rule that covers it", slot->op);
     out->scheme = rule ? rule->scheme : r->scheme;
     out->method = rule ? rule->method : r->method;
     return GRAM_OK;

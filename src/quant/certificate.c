@@ -24,8 +24,7 @@ static json_t *source_entry(const struct gram_certificate *c)
 
     for (int i = 0; i < gram_store_files(store); i++)
         json_array_append_new(files, file_entry(base_name(gram_store_file_path(store, i)),
-                                                gram_store_file_size(store, i),
-                                                c->source_hash[i]));
+                                                gram_store_file_size(store, i), c->source_hash[i]));
     return json_pack("{s:s, s:s, s:o}", "name", c->source_name, "architecture",
                      gram_arch_name(c->ck->desc.arch), "files", files);
 }
@@ -54,12 +53,12 @@ static json_t *recipe_entry(const struct gram_recipe *recipe)
 
 static json_t *totals_entry(const struct gram_certificate *c)
 {
-    const struct gram_plan *plan = c->plan;
+    const struct gram_layout *layout = c->layout;
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:f}", "linears", (json_int_t)c->linears, "kept",
-                     (json_int_t)c->kept, "parameters", (json_int_t)plan->parameters,
-                     "bytes_before", (json_int_t)plan->bytes_before, "bytes_after",
-                     (json_int_t)plan->bytes_after, "bits_per_weight",
-                     8.0 * (double)plan->bytes_after / (double)plan->parameters);
+                     (json_int_t)c->kept, "parameters", (json_int_t)layout->parameters,
+                     "bytes_before", (json_int_t)layout->bytes_before, "bytes_after",
+                     (json_int_t)layout->bytes_after, "bits_per_weight",
+                     8.0 * (double)layout->bytes_after / (double)layout->parameters);
 }
 
 static json_t *shape_entry(const struct gram_tensor *t)
@@ -90,12 +89,12 @@ static json_t *tensor_entry(const struct gram_unit *unit)
     char scheme[GRAM_SCHEME_NAME];
 
     gram_scheme_name(scheme, s);
-    json_t *entry = json_pack(
-        "{s:s, s:s?, s:s, s:s*, s:s*, s:o}", "name", unit->source->name, "op",
-        unit->slot ? unit->slot->op : NULL, "scheme", scheme, "method",
-        method_name(s, unit->how.method), "scale_dtype",
-        s->kind == GRAM_SCHEME_CODES ? gram_dtype_name(unit->scale_dtype) : NULL, "shape",
-        shape_entry(unit->source));
+    json_t *entry =
+        json_pack("{s:s, s:s?, s:s, s:s*, s:s*, s:o}", "name", unit->source->name, "op",
+                  unit->slot ? unit->slot->op : NULL, "scheme", scheme, "method",
+                  method_name(s, unit->how.method), "scale_dtype",
+                  s->kind == GRAM_SCHEME_CODES ? gram_dtype_name(unit->scale_dtype) : NULL, "shape",
+                  shape_entry(unit->source));
     if (!entry)
         return NULL;
     add_measured(entry, "mse", r->squared_error / (double)unit->source->count);
@@ -106,12 +105,12 @@ static json_t *tensor_entry(const struct gram_unit *unit)
     return entry;
 }
 
-static void add_tensors(json_t *root, const struct gram_plan *plan)
+static void add_tensors(json_t *root, const struct gram_layout *layout)
 {
     json_t *tensors = json_array(), *kept = json_array();
 
-    for (int64_t i = 0; i < plan->n_units; i++) {
-        const struct gram_unit *unit = &plan->units[i];
+    for (int64_t i = 0; i < layout->n_units; i++) {
+        const struct gram_unit *unit = &layout->units[i];
         if (unit->how.scheme.kind == GRAM_SCHEME_KEEP)
             json_array_append_new(kept, json_string(unit->source->name));
         else
@@ -134,12 +133,12 @@ static void add_files(json_t *root, const struct gram_written *written)
 enum gram_status gram_certificate_print(const struct gram_certificate *c, char **out,
                                         struct gram_error *err)
 {
-    json_t *root = json_pack("{s:s, s:s, s:o, s:o, s:o}", "gram", GRAM_VERSION, "kind", "quantize",
-                             "source", source_entry(c), "recipe", recipe_entry(c->recipe), "totals",
-                             totals_entry(c));
+    json_t *root =
+        json_pack("{s:s, s:s, s:o, s:o, s:o}", "gram", GRAM_VERSION, "kind", "quantize", "source",
+                  source_entry(c), "recipe", recipe_entry(c->recipe), "totals", totals_entry(c));
     *out = NULL;
     if (root) {
-        add_tensors(root, c->plan);
+        add_tensors(root, c->layout);
         add_files(root, c->written);
         *out = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(7));
     }

@@ -6,7 +6,7 @@
 #ifndef GRAM_QUANT_CERTIFICATE_H
 #define GRAM_QUANT_CERTIFICATE_H
 
-#include "quant/plan.h"
+#include "quant/layout.h"
 #include "quant/sidecar.h"
 
 /*
@@ -27,7 +27,7 @@ struct gram_certificate {
     const struct gram_checkpoint *ck;
     char (*source_hash)[GRAM_SHA256_HEX]; /* of each source file */
     const struct gram_recipe *recipe;
-    const struct gram_plan *plan;
+    const struct gram_layout *layout;
     const struct gram_written *written;
     uint64_t linears, kept;
 };

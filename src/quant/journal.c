@@ -1,4 +1,5 @@
-/* Lines of JSON. Sums are kept as the bits of the double, so that a resumed run certifies the same. */
+/* Lines of JSON. Sums are kept as the bits of the double, so that a resumed run certifies the same.
+ */
 #include "quant/journal.h"
 
 #include <inttypes.h>
@@ -95,13 +96,14 @@ static void take_result(struct gram_unit *unit, const json_t *line)
     unit->result = r;
 }
 
-/* Units were finished in the order of the plan, so the one that is looked for is mostly the next. */
-static void take_line(struct gram_plan *plan, const json_t *line, int64_t *next)
+/* Units were finished in the order of the layout, so the one that is looked for is mostly the next.
+ */
+static void take_line(struct gram_layout *layout, const json_t *line, int64_t *next)
 {
     const char *name = json_string_value(json_object_get(line, "tensor"));
 
-    for (int64_t n = 0; name && n < plan->n_units; n++) {
-        struct gram_unit *unit = &plan->units[(*next + n) % plan->n_units];
+    for (int64_t n = 0; name && n < layout->n_units; n++) {
+        struct gram_unit *unit = &layout->units[(*next + n) % layout->n_units];
         if (strcmp(unit->source->name, name) != 0)
             continue;
         take_result(unit, line);
@@ -125,7 +127,7 @@ static const char *what_differs(const json_t *line, const struct gram_fingerprin
 }
 
 enum gram_status gram_journal_read(const char *text, const struct gram_fingerprint *fingerprint,
-                                   struct gram_plan *plan, const char **changed,
+                                   struct gram_layout *layout, const char **changed,
                                    struct gram_error *err)
 {
     bool is_first = true;
@@ -144,7 +146,7 @@ enum gram_status gram_journal_read(const char *text, const struct gram_fingerpri
         if (is_first)
             *changed = what_differs(line, fingerprint);
         else
-            take_line(plan, line, &next);
+            take_line(layout, line, &next);
         is_first = false;
         json_decref(line);
         if (*changed)

@@ -1,13 +1,13 @@
 /*
- * What a killed run leaves for the next: a first line that says which job it was, then a line for every
- * finished unit with the hash of what was read and the sums of what was written. Nothing in it is trusted: a
- * unit is taken over when its bytes, read again, have these.
+ * What a killed run leaves for the next: a first line that says which job it was, then a line for
+ * every finished unit with the hash of what was read and the sums of what was written. Nothing in
+ * it is trusted: a unit is taken over when its bytes, read again, have these.
  */
 #ifndef GRAM_QUANT_JOURNAL_H
 #define GRAM_QUANT_JOURNAL_H
 
 #include "base/output.h"
-#include "quant/plan.h"
+#include "quant/layout.h"
 
 /* What must be the same for a unit to be taken over; hashes of them. */
 struct gram_fingerprint {
@@ -17,12 +17,12 @@ struct gram_fingerprint {
 };
 
 /*
- * Read the journal of the interrupted run. If it was this job, mark the units that it finished as done and
- * resumed (their bytes still to be checked) and set *changed to NULL. If it was another, set *changed to what
- * differs ("the recipe"). An empty journal leaves all undone.
+ * Read the journal of the interrupted run. If it was this job, mark the units that it finished as
+ * done and resumed (their bytes still to be checked) and set *changed to NULL. If it was another,
+ * set *changed to what differs ("the recipe"). An empty journal leaves all undone.
  */
 enum gram_status gram_journal_read(const char *text, const struct gram_fingerprint *fingerprint,
-                                   struct gram_plan *plan, const char **changed,
+                                   struct gram_layout *layout, const char **changed,
                                    struct gram_error *err);
 
 /* The first line; a unit's line. */

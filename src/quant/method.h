@@ -14,7 +14,8 @@ struct gram_method {
     const struct gram_choice *about;
     const char *observer; /* what compressed-tensors calls it, for the config that is written */
     int n_tries;          /* at least 1 */
-    /* The i-th range, as a share of the weights' own; share(0) is 1, so that no method is worse than rtn. */
+    /* The i-th range, as a share of the weights' own; share(0) is 1, so that no method is worse
+     * than rtn. */
     float (*share)(int i);
 };
 

@@ -62,13 +62,14 @@ static enum gram_status add_rule(struct gram_recipe *r, const char *pattern, con
 }
 
 /* A misspelt key must not be a default taken in silence. */
-static enum gram_status check_keys(const json_t *object, const char *const known[], const char *where,
-                                   struct gram_error *err)
+static enum gram_status check_keys(const json_t *object, const char *const known[],
+                                   const char *where, struct gram_error *err)
 {
     const char *key;
     json_t *value;
 
-    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    {
         size_t i = 0;
         while (known[i] && strcmp(known[i], key) != 0)
             i++;

@@ -1,6 +1,6 @@
 /*
- * Recipes: which linear gets which scheme and method. Read from the options and, before them, from a recipe
- * file; checked against a model before any work starts.
+ * Recipes: which linear gets which scheme and method. Read from the options and, before them, from
+ * a recipe file; checked against a model before any work starts.
  */
 #ifndef GRAM_QUANT_RECIPE_H
 #define GRAM_QUANT_RECIPE_H
@@ -34,7 +34,8 @@ struct gram_assignment {
     const struct gram_method *method; /* NULL unless the scheme has codes */
 };
 
-/* From the options; strings are copied to `arena`. GRAM_EINVAL, and what reading the file returns. */
+/* From the options; strings are copied to `arena`. GRAM_EINVAL, and what reading the file returns.
+ */
 enum gram_status gram_recipe_read(struct gram_recipe *recipe,
                                   const struct gram_quantize_options *options,
                                   struct gram_arena *arena, struct gram_error *err);
@@ -45,8 +46,9 @@ enum gram_status gram_recipe_parse(struct gram_recipe *recipe, const json_t *fil
                                    struct gram_error *err);
 
 /*
- * What each slot of the model gets, out[desc->n_slots]. GRAM_EINVAL: a rule that matches nothing, a linear
- * without a scheme, an input size that the group does not divide, a tied lm_head that was asked for.
+ * What each slot of the model gets, out[desc->n_slots]. GRAM_EINVAL: a rule that matches nothing, a
+ * linear without a scheme, an input size that the group does not divide, a tied lm_head that was
+ * asked for.
  */
 enum gram_status gram_recipe_assign(const struct gram_recipe *recipe,
                                     const struct gram_model_desc *desc, struct gram_assignment *out,

@@ -12,10 +12,22 @@
 
 /* What is copied, as shell patterns. */
 static const char *const copied[] = {
-    "tokenizer*.json", "tokenizer*.model",  "special_tokens_map.json", "added_tokens.json",
-    "vocab.json",      "vocab.txt",         "merges.txt",              "*.tiktoken",
-    "spiece.model",    "generation_config.json", "chat_template*",     "preprocessor_config.json",
-    "processor_config.json", "LICENSE*",    "LICENCE*",                "NOTICE*",
+    "tokenizer*.json",
+    "tokenizer*.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "*.tiktoken",
+    "spiece.model",
+    "generation_config.json",
+    "chat_template*",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "LICENSE*",
+    "LICENCE*",
+    "NOTICE*",
     "USE_POLICY*",
 };
 enum { MAX_FILES = 256 };
@@ -126,9 +138,9 @@ static json_t *quantization_config(const struct gram_checkpoint *ck,
             continue;
         has_head |= slot->kind == GRAM_KIND_LM_HEAD;
         *is_quantized |= assigned[i].scheme.kind == GRAM_SCHEME_CODES;
-        linears[n++] = (struct gram_compressed_linear){
-            slot->module, &assigned[i].scheme,
-            assigned[i].method ? assigned[i].method->observer : ""};
+        linears[n++] =
+            (struct gram_compressed_linear){slot->module, &assigned[i].scheme,
+                                            assigned[i].method ? assigned[i].method->observer : ""};
     }
     if (linears && !has_head)
         linears[n++] = (struct gram_compressed_linear){"lm_head", &kept, ""};
@@ -158,23 +170,23 @@ enum gram_status gram_sidecar_config(struct gram_written *written, const struct 
 }
 
 enum gram_status gram_sidecar_index(struct gram_written *written, const struct gram_output *output,
-                                    const struct gram_plan *plan, struct gram_error *err)
+                                    const struct gram_layout *layout, struct gram_error *err)
 {
     json_t *map = json_object();
 
-    if (plan->n_shards == 1) {
+    if (layout->n_shards == 1) {
         json_decref(map);
         return GRAM_OK;
     }
-    for (int64_t i = 0; i < plan->n_units; i++) {
+    for (int64_t i = 0; i < layout->n_units; i++) {
         for (int p = 0; p < GRAM_N_PART; p++) {
-            if (gram_unit_has(&plan->units[i], p))
-                json_object_set_new(map, plan->units[i].parts[p].name,
-                                    json_string(plan->shards[plan->units[i].shard].name));
+            if (gram_unit_has(&layout->units[i], p))
+                json_object_set_new(map, layout->units[i].parts[p].name,
+                                    json_string(layout->shards[layout->units[i].shard].name));
         }
     }
     json_t *index = json_pack("{s:{s:I}, s:o}", "metadata", "total_size",
-                              (json_int_t)plan->bytes_after, "weight_map", map);
+                              (json_int_t)layout->bytes_after, "weight_map", map);
     const enum gram_status status =
         put_json(written, output, "model.safetensors.index.json", index, err);
     json_decref(index);
@@ -229,7 +241,8 @@ static enum gram_status each_copied(const char *folder,
         return gram_fail(err, gram_status_of_errno(errno), "%s: cannot be listed: %s", folder,
                          strerror(errno));
     if (n > MAX_FILES)
-        status = gram_fail(err, GRAM_EFORMAT, "%s: more than %d tokenizer files", folder, MAX_FILES);
+        status =
+            gram_fail(err, GRAM_EFORMAT, "%s: more than %d tokenizer files", folder, MAX_FILES);
     for (int i = 0; i < n; i++) {
         if (status == GRAM_OK)
             status = fn(context, entries[i]->d_name, err);

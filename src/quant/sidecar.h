@@ -3,7 +3,7 @@
 #ifndef GRAM_QUANT_SIDECAR_H
 #define GRAM_QUANT_SIDECAR_H
 
-#include "quant/plan.h"
+#include "quant/layout.h"
 
 /* A file of the output, for the certificate. Strings live in the list's arena. */
 struct gram_written_file {
@@ -32,10 +32,11 @@ enum gram_status gram_sidecar_config(struct gram_written *written, const struct 
                                      struct gram_error *err);
 /* model.safetensors.index.json, when there is more than one shard. */
 enum gram_status gram_sidecar_index(struct gram_written *written, const struct gram_output *output,
-                                    const struct gram_plan *plan, struct gram_error *err);
+                                    const struct gram_layout *layout, struct gram_error *err);
 /*
- * Tokenizer, generation, preprocessor and template files, licences and notices, as they are. Not copied: the
- * model card (it describes other weights), anything in subfolders, and what gram does not know.
+ * Tokenizer, generation, preprocessor and template files, licences and notices, as they are. Not
+ * copied: the model card (it describes other weights), anything in subfolders, and what gram does
+ * not know.
  */
 enum gram_status gram_sidecar_copy(struct gram_written *written, const struct gram_output *output,
                                    const char *folder, struct gram_error *err);

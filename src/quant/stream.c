@@ -60,7 +60,8 @@ static uint64_t data_bytes(struct gram_stream *stream, int file)
     return bytes;
 }
 
-/* What stands before the data: a safetensors file has no gaps, so it is all that no tensor takes. */
+/* What stands before the data: a safetensors file has no gaps, so it is all that no tensor takes.
+ */
 static enum gram_status hash_header(struct gram_stream *stream, int file, struct gram_error *err)
 {
     const char *path = gram_store_file_path(stream->store, file);
@@ -164,8 +165,7 @@ enum gram_status gram_stream_run(struct gram_stream *stream, const struct gram_p
     GRAM_TRY(gram_stream_poll(stream, err));
     if (piece->tensor->rank > 0 && piece->end < piece->tensor->shape[0])
         gram_store_willneed(stream->store, piece->tensor, piece->end,
-                            gram_min_i64(piece->tensor->shape[0],
-                                         2 * piece->end - piece->begin));
+                            gram_min_i64(piece->tensor->shape[0], 2 * piece->end - piece->begin));
     gram_pool_for(stream->pool, count + 1, 1, run_item, &run);
     if (piece->tensor->rank > 0)
         gram_store_release(stream->store, piece->tensor, piece->begin, piece->end);

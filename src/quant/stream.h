@@ -1,7 +1,8 @@
 /*
- * Reading the sources once, from front to back, a few megabytes at a time: what is done with the rows of a
- * piece runs on the pool beside the hash of the same bytes, and the pages are given back after. The order
- * and the pieces are always the same, so results do not depend on the number of threads.
+ * Reading the sources once, from front to back, a few megabytes at a time: what is done with the
+ * rows of a piece runs on the pool beside the hash of the same bytes, and the pages are given back
+ * after. The order and the pieces are always the same, so results do not depend on the number of
+ * threads.
  */
 #ifndef GRAM_QUANT_STREAM_H
 #define GRAM_QUANT_STREAM_H
@@ -15,14 +16,14 @@
 struct gram_stream {
     const struct gram_store *store;
     struct gram_pool *pool;
-    const struct gram_job *job; /* may be NULL */
-    bool is_hashing;            /* off when tensors are read again */
-    struct gram_sha256 hash;    /* of `file` so far */
-    int file;                   /* -1 before the first */
-    size_t next_tensor;         /* the first one that lies behind `file` */
+    const struct gram_job *job;         /* may be NULL */
+    bool is_hashing;                    /* off when tensors are read again */
+    struct gram_sha256 hash;            /* of `file` so far */
+    int file;                           /* -1 before the first */
+    size_t next_tensor;                 /* the first one that lies behind `file` */
     char (*file_hash)[GRAM_SHA256_HEX]; /* [files]; valid for those that were left behind */
-    const char *item;           /* for progress reports */
-    uint64_t done, total;       /* bytes */
+    const char *item;                   /* for progress reports */
+    uint64_t done, total;               /* bytes */
 };
 
 /* A piece of a tensor: rows [begin, end) of its outermost dimension. */
@@ -38,8 +39,8 @@ void gram_stream_init(struct gram_stream *stream, const struct gram_store *store
                       struct gram_pool *pool, const struct gram_job *job,
                       char (*file_hash)[GRAM_SHA256_HEX], uint64_t total);
 
-/* Before the first piece of a tensor; tensors come in the order of the store. `label` is borrowed. Also
- * takes in what stands before the first tensor of a file. */
+/* Before the first piece of a tensor; tensors come in the order of the store. `label` is borrowed.
+ * Also takes in what stands before the first tensor of a file. */
 enum gram_status gram_stream_start(struct gram_stream *stream, const struct gram_tensor *tensor,
                                    const char *label, struct gram_error *err);
 
@@ -47,8 +48,8 @@ enum gram_status gram_stream_start(struct gram_stream *stream, const struct gram
 bool gram_stream_piece(const struct gram_tensor *tensor, int64_t begin, struct gram_piece *piece);
 
 /*
- * fn(context, i, i + 1, worker) for i in 0..count-1, while the piece's bytes are hashed if `is_first_time`;
- * then give its pages back. GRAM_ECANCELED when the job is to stop.
+ * fn(context, i, i + 1, worker) for i in 0..count-1, while the piece's bytes are hashed if
+ * `is_first_time`; then give its pages back. GRAM_ECANCELED when the job is to stop.
  */
 enum gram_status gram_stream_run(struct gram_stream *stream, const struct gram_piece *piece,
                                  bool is_first_time, int64_t count, gram_pool_fn *fn, void *context,

@@ -6,7 +6,7 @@
 enum { CHUNK = 8 << 20 };
 
 struct reader {
-    struct gram_plan *plan;
+    struct gram_layout *layout;
     struct gram_shard *shard;
     char *bytes; /* the chunk at `offset` */
     uint64_t offset, len;
@@ -32,7 +32,7 @@ static void sum_parts(struct reader *r)
 {
     while (r->part < r->shard->n_parts) {
         const struct gram_placed_part *placed = &r->shard->parts[r->part];
-        struct gram_unit *unit = &r->plan->units[placed->unit];
+        struct gram_unit *unit = &r->layout->units[placed->unit];
         const uint64_t begin = unit->offset[placed->part];
         const uint64_t end = begin + unit->parts[placed->part].bytes;
         const uint64_t from = begin > r->offset ? begin : r->offset;
@@ -75,11 +75,11 @@ static enum gram_status read_chunks(struct reader *r, const struct gram_stream *
     return GRAM_OK;
 }
 
-enum gram_status gram_verify_shard(struct gram_plan *plan, struct gram_shard *shard,
+enum gram_status gram_verify_shard(struct gram_layout *layout, struct gram_shard *shard,
                                    const struct gram_stream *stream, int64_t *n_bad,
                                    struct gram_error *err)
 {
-    struct reader r = {.plan = plan, .shard = shard, .bytes = malloc(CHUNK)};
+    struct reader r = {.layout = layout, .shard = shard, .bytes = malloc(CHUNK)};
 
     if (!r.bytes)
         return gram_fail_memory(err, shard->name);

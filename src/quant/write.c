@@ -11,7 +11,7 @@ enum gram_status gram_write_part(const struct gram_writer *writer, const struct 
                                  int part, uint64_t at, const void *bytes, size_t n,
                                  struct gram_error *err)
 {
-    const struct gram_output_file *file = &writer->plan->shards[unit->shard].file;
+    const struct gram_output_file *file = &writer->layout->shards[unit->shard].file;
     return gram_output_write(file, unit->offset[part] + at, bytes, n, err);
 }
 

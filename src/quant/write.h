@@ -6,12 +6,12 @@
 #ifndef GRAM_QUANT_WRITE_H
 #define GRAM_QUANT_WRITE_H
 
-#include "quant/plan.h"
+#include "quant/layout.h"
 #include "quant/stream.h"
 
 struct gram_writer {
     struct gram_stream *stream;
-    struct gram_plan *plan;
+    struct gram_layout *layout;
     const struct gram_store *store;
     bool allow_nonfinite;
 };

@@ -38,7 +38,7 @@ struct coder {
     int64_t cols, span, groups; /* weights per scale, scales per row */
     int64_t code_row_bytes, slice_rows;
 
-    bool is_one;            /* one scale for the tensor: */
+    bool is_one;             /* one scale for the tensor: */
     struct gram_range range; /* known after the first pass */
     struct gram_step step;   /* known before the last */
 
@@ -165,8 +165,7 @@ static void run_slice(void *context, int64_t begin, int64_t end, int worker)
 
     for (int64_t i = begin; i < end; i++) {
         struct slice_result *result = &c->results[i];
-        const int64_t last =
-            gram_min_i64(c->piece.end - c->piece.begin, (i + 1) * c->slice_rows);
+        const int64_t last = gram_min_i64(c->piece.end - c->piece.begin, (i + 1) * c->slice_rows);
         *result = (struct slice_result){.bad_row = -1};
         for (int64_t r = i * c->slice_rows; r < last; r++) {
             if (!load_row(c, scratch->row, r, result))
@@ -179,8 +178,8 @@ static void run_slice(void *context, int64_t begin, int64_t end, int worker)
 static enum gram_status fail_row(const struct coder *c, int64_t r, struct gram_error *err)
 {
     const struct gram_piece *piece = &c->piece;
-    const int64_t col = gram_find_nonfinite(piece->data + r * piece->row_bytes,
-                                            piece->tensor->dtype, c->cols);
+    const int64_t col =
+        gram_find_nonfinite(piece->data + r * piece->row_bytes, piece->tensor->dtype, c->cols);
     if (col < c->cols)
         return gram_fail_nonfinite(c->writer, piece, r * c->cols + col,
                                    "; to quantize the rest all the same, allow it", err);
@@ -272,8 +271,8 @@ static bool take_memory(struct coder *c)
     }
     c->codes = gram_arena_take(&c->arena, rows, (size_t)c->code_row_bytes);
     c->results = gram_arena_take(&c->arena, rows / (size_t)c->slice_rows + 1, sizeof *c->results);
-    c->scales = gram_arena_take(&c->arena, n_scales,
-                                (size_t)gram_dtype_bits(c->unit->scale_dtype) / 8);
+    c->scales =
+        gram_arena_take(&c->arena, n_scales, (size_t)gram_dtype_bits(c->unit->scale_dtype) / 8);
     c->zeros = c->grid.asymmetric ? gram_arena_take(&c->arena, n_scales, 1) : NULL;
     return ok && c->scratch && c->codes && c->results && c->scales &&
            (c->zeros || !c->grid.asymmetric);
@@ -298,8 +297,8 @@ static enum gram_status put_zeros(struct coder *c, struct gram_error *err)
     if (part->dtype == GRAM_I8)
         return put_part(c, GRAM_PART_ZEROS, c->zeros, err);
     uint32_t *packed = gram_arena_take(&c->arena, (size_t)part->count, sizeof *packed);
-    if (!packed || !gram_compressed_pack_zeros(packed, c->zeros, c->unit->slot->rows, c->groups,
-                                               c->grid.bits))
+    if (!packed ||
+        !gram_compressed_pack_zeros(packed, c->zeros, c->unit->slot->rows, c->groups, c->grid.bits))
         return gram_fail_memory(err, part->name);
     return put_part(c, GRAM_PART_ZEROS, packed, err);
 }

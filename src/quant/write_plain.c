@@ -1,6 +1,7 @@
 /*
- * Tensors that stay what they are, and casts. Bytes that are kept go from the mapping to the file; casts go
- * through floats, and a value that the narrower type cannot hold is an error, not an infinity.
+ * Tensors that stay what they are, and casts. Bytes that are kept go from the mapping to the file;
+ * casts go through floats, and a value that the narrower type cannot hold is an error, not an
+ * infinity.
  */
 #include "quant/write.h"
 
@@ -27,7 +28,7 @@ struct copier {
     int64_t size, out_size; /* bytes of an element before and after */
     int64_t slice;          /* elements of a slice */
     struct slice_result *results;
-    char *out;              /* the cast piece */
+    char *out; /* the cast piece */
     struct gram_xxh64 checksum;
     enum gram_status write_status; /* of the item that writes what is kept */
     struct gram_error write_err;

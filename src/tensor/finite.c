@@ -1,4 +1,5 @@
-/* An element is not finite when all bits of its exponent are set: compare magnitudes as integers. */
+/* An element is not finite when all bits of its exponent are set: compare magnitudes as integers.
+ */
 #include "tensor/finite.h"
 
 #include <stdbool.h>
@@ -6,7 +7,8 @@
 
 #include "tensor/dtype.h"
 
-/* Elements looked at before the verdict is read: long enough to vectorize, short enough to stop early. */
+/* Elements looked at before the verdict is read: long enough to vectorize, short enough to stop
+ * early. */
 enum { STRIDE = 4096 };
 
 typedef bool holds_fn(const char *at, int64_t n);

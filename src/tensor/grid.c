@@ -1,7 +1,7 @@
 /*
- * Encoding in loops that a compiler can vectorize without leave to reorder floats: maxima are taken on bit
- * patterns, rounding is an addition of 1.5 * 2^23 (which leaves the integer in the low bits), sums run in
- * LANES fixed lanes that are added up at the end.
+ * Encoding in loops that a compiler can vectorize without leave to reorder floats: maxima are taken
+ * on bit patterns, rounding is an addition of 1.5 * 2^23 (which leaves the integer in the low
+ * bits), sums run in LANES fixed lanes that are added up at the end.
  */
 #include "tensor/grid.h"
 
@@ -146,7 +146,9 @@ static void add_misses(double lanes[LANES], const struct ladder *l, const float 
 double gram_grid_encode(uint8_t *codes, const struct gram_grid *grid, struct gram_step step,
                         const float *x, int64_t n)
 {
-    enum { BLOCK = 64 }; /* a multiple of LANES; three short loops vectorize where one long does not */
+    enum {
+        BLOCK = 64
+    }; /* a multiple of LANES; three short loops vectorize where one long does not */
     const struct ladder l = ladder_of(grid, step);
     const uint32_t offset = 1u << (grid->bits - 1);
     double lanes[LANES] = {0};

@@ -1,8 +1,8 @@
 /*
- * Integer grids: from weights to codes and back. Weights that share a scale are one run of floats x[n];
- * their codes q lie in -2^(bits-1) .. 2^(bits-1) - 1 and stand for (q - zero) * scale. Codes are stored
- * unsigned, q + 2^(bits-1). All of this is plain float arithmetic in a fixed order: the same bytes on
- * every processor and for every compiler.
+ * Integer grids: from weights to codes and back. Weights that share a scale are one run of floats
+ * x[n]; their codes q lie in -2^(bits-1) .. 2^(bits-1) - 1 and stand for (q - zero) * scale. Codes
+ * are stored unsigned, q + 2^(bits-1). All of this is plain float arithmetic in a fixed order: the
+ * same bytes on every processor and for every compiler.
  */
 #ifndef GRAM_TENSOR_GRID_H
 #define GRAM_TENSOR_GRID_H
@@ -43,8 +43,8 @@ struct gram_step gram_grid_step(const struct gram_grid *grid, struct gram_range 
 /* Was the scale cut off? Then the largest weights are clipped. */
 bool gram_step_is_saturated(const struct gram_grid *grid, struct gram_step step);
 
-/* codes[n] = clamp(round half to even(x / scale + zero)), stored unsigned. Returns the sum of squared
- * differences between x and what the codes stand for. x is finite. */
+/* codes[n] = clamp(round half to even(x / scale + zero)), stored unsigned. Returns the sum of
+ * squared differences between x and what the codes stand for. x is finite. */
 double gram_grid_encode(uint8_t *codes, const struct gram_grid *grid, struct gram_step step,
                         const float *x, int64_t n);
 /* The same sum, without the codes. */

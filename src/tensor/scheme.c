@@ -30,11 +30,11 @@ static const struct gram_choice presets[] = {
 static const struct {
     const char *name, *ours;
 } foreign[] = {
-    {"int8", "w8a16"},    {"8bit", "w8a16"},  {"q8_0", "w8a16-g32"}, {"int4", "w4a16"},
-    {"4bit", "w4a16"},    {"q4_0", "w4a16-g32"}, {"int6", "w6a16"},  {"int5", "w5a16"},
-    {"int3", "w3a16"},    {"int2", "w2a16-g64"}, {"fp16", "f16"},    {"float16", "f16"},
-    {"half", "f16"},      {"bfloat16", "bf16"},  {"w8", "w8a16"},    {"w4", "w4a16"},
-    {"w3", "w3a16"},      {"w2", "w2a16-g64"},
+    {"int8", "w8a16"}, {"8bit", "w8a16"},     {"q8_0", "w8a16-g32"}, {"int4", "w4a16"},
+    {"4bit", "w4a16"}, {"q4_0", "w4a16-g32"}, {"int6", "w6a16"},     {"int5", "w5a16"},
+    {"int3", "w3a16"}, {"int2", "w2a16-g64"}, {"fp16", "f16"},       {"float16", "f16"},
+    {"half", "f16"},   {"bfloat16", "bf16"},  {"w8", "w8a16"},       {"w4", "w4a16"},
+    {"w3", "w3a16"},   {"w2", "w2a16-g64"},
 };
 
 const struct gram_choice *gram_schemes(void)
@@ -158,13 +158,14 @@ static enum gram_status check_codes(const struct gram_scheme *s, const char *tex
                                     struct gram_error *err)
 {
     if (s->act_bits != 0 && s->bits != 8)
-        return gram_fail(err, GRAM_EINVAL, "scheme '%s': int8 activations go with int8 weights only",
-                         text);
-    if (s->act_bits != 0 && (s->granularity == GRAM_PER_GROUP || s->asymmetric))
         return gram_fail(err, GRAM_EINVAL,
-                         "scheme '%s': int8 activations need one scale per channel or tensor and no "
-                         "zero points; use w8a8 or w8a8-tensor",
-                         text);
+                         "scheme '%s': int8 activations go with int8 weights only", text);
+    if (s->act_bits != 0 && (s->granularity == GRAM_PER_GROUP || s->asymmetric))
+        return gram_fail(
+            err, GRAM_EINVAL,
+            "scheme '%s': int8 activations need one scale per channel or tensor and no "
+            "zero points; use w8a8 or w8a8-tensor",
+            text);
     return GRAM_OK;
 }
 
@@ -215,7 +216,8 @@ static bool normalize(char out[GRAM_SCHEME_NAME], const char *text)
     return i > 0 && !text[i];
 }
 
-enum gram_status gram_scheme_parse(struct gram_scheme *out, const char *text, struct gram_error *err)
+enum gram_status gram_scheme_parse(struct gram_scheme *out, const char *text,
+                                   struct gram_error *err)
 {
     char name[GRAM_SCHEME_NAME];
     enum gram_dtype dtype;
@@ -260,9 +262,9 @@ void gram_weight_scheme(char out[GRAM_SCHEME_NAME], const struct gram_weight *w)
         .dtype = w->dtype,
         .bits = w->bits,
         .asymmetric = w->zeros != NULL,
-        .granularity = one_scale              ? GRAM_PER_TENSOR
+        .granularity = one_scale             ? GRAM_PER_TENSOR
                        : w->group >= w->cols ? GRAM_PER_CHANNEL
-                                              : GRAM_PER_GROUP,
+                                             : GRAM_PER_GROUP,
         .group = w->group,
         .act_bits = w->act_bits,
     };

@@ -32,13 +32,14 @@ struct gram_scheme {
     int bits;              /* 2, 3, 4, 5, 6, 8 */
     bool asymmetric;
     enum gram_granularity granularity;
-    int64_t group;         /* columns per scale; 0 unless granularity is group */
-    int act_bits;          /* 0, or 8: int8 per token, dynamic */
+    int64_t group; /* columns per scale; 0 unless granularity is group */
+    int act_bits;  /* 0, or 8: int8 per token, dynamic */
 };
 
 /* Parse a preset or a spelled-out scheme, "keep" included. GRAM_EINVAL names what is wrong and the
  * nearest preset. */
-enum gram_status gram_scheme_parse(struct gram_scheme *out, const char *text, struct gram_error *err);
+enum gram_status gram_scheme_parse(struct gram_scheme *out, const char *text,
+                                   struct gram_error *err);
 
 /* The canonical name: "w4a16-g128", "w8a16-channel-asym", "w8a8", "bf16", "keep". */
 void gram_scheme_name(char out[GRAM_SCHEME_NAME], const struct gram_scheme *scheme);
@@ -49,8 +50,8 @@ void gram_weight_scheme(char out[GRAM_SCHEME_NAME], const struct gram_weight *w)
 int64_t gram_scheme_span(const struct gram_scheme *scheme, int64_t cols);
 
 /*
- * Bytes of a linear [rows, cols] under the scheme: codes padded to words, scales, packed zero points (without
- * what the container adds); of a tensor of dtype `from` if it is kept.
+ * Bytes of a linear [rows, cols] under the scheme: codes padded to words, scales, packed zero
+ * points (without what the container adds); of a tensor of dtype `from` if it is kept.
  */
 uint64_t gram_scheme_bytes(const struct gram_scheme *scheme, int64_t rows, int64_t cols,
                            enum gram_dtype from, enum gram_dtype scale_dtype);

@@ -24,7 +24,8 @@ def tensors():
     yield "model.embed_tokens.weight", [VOCAB, HIDDEN]
     layer = "model.layers.0."
     yield layer + "input_layernorm.weight", [HIDDEN]
-    for name, rows, cols in [("mlp.down_proj", HIDDEN, FFN), ("mlp.gate_proj", FFN, HIDDEN), ("mlp.up_proj", FFN, HIDDEN)]:
+    for name, rows, cols in [("mlp.down_proj", HIDDEN, FFN), ("mlp.gate_proj", FFN, HIDDEN),
+                             ("mlp.up_proj", FFN, HIDDEN)]:
         yield layer + name + ".weight", [rows, cols]
     yield layer + "post_attention_layernorm.weight", [HIDDEN]
     for name in "kqvo":
@@ -40,13 +41,15 @@ def make_model(folder):
     for name, shape in tensors():
         count = shape[0] * (shape[1] if len(shape) > 1 else 1)
         piece = struct.pack(f"<{count}f", *(random.gauss(0, 0.1) for _ in range(count)))
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + len(piece)]}
+        header[name] = {"dtype": "F32", "shape": shape,
+                        "data_offsets": [len(data), len(data) + len(piece)]}
         data += piece
     text = json.dumps(header).encode()
     with open(os.path.join(folder, "model.safetensors"), "wb") as f:
         f.write(struct.pack("<Q", len(text)) + text + data)
-    config = dict(architectures=["LlamaForCausalLM"], model_type="llama", hidden_size=HIDDEN, intermediate_size=FFN,
-                  num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2, vocab_size=VOCAB,
+    config = dict(architectures=["LlamaForCausalLM"], model_type="llama", hidden_size=HIDDEN,
+                  intermediate_size=FFN, num_hidden_layers=1, num_attention_heads=2,
+                  num_key_value_heads=2, vocab_size=VOCAB,
                   max_position_embeddings=64, rms_norm_eps=1e-5, hidden_act="silu", tie_word_embeddings=True)
     for name, content in [("config.json", config), ("tokenizer.json", {"model": "not looked into"})]:
         with open(os.path.join(folder, name), "w") as f:
@@ -80,7 +83,8 @@ class Bench:
             shutil.rmtree(path, ignore_errors=True)
 
     def command(self, *more):
-        return [GRAM, "quantize", self.model, "-o", self.out, "-s", "w3a16-g16-asym", "-t", "1", "--json", *more]
+        return [GRAM, "quantize", self.model, "-o", self.out, "-s", "w3a16-g16-asym", "-t", "1", "--json",
+                *more]
 
     def run(self, *more):
         return subprocess.run(self.command(*more), capture_output=True, text=True)
@@ -89,8 +93,8 @@ class Bench:
         """Run with a fault at the n-th `call`; also says whether it came to that."""
         self.runs += 1
         result = subprocess.run(
-            ["strace", "-f", "-qq", "-o", self.trace, "-e", f"trace={call}", "-e", f"inject={call}:{fault}:when={n}",
-             *self.command(*more)], capture_output=True, text=True)
+            ["strace", "-f", "-qq", "-o", self.trace, "-e", f"trace={call}",
+             "-e", f"inject={call}:{fault}:when={n}", *self.command(*more)], capture_output=True, text=True)
         with open(self.trace, errors="replace") as f:
             trace = f.read()
         hit = "INJECTED" in trace or "SIGKILL" in trace
@@ -116,13 +120,16 @@ class Bench:
             result, hit, ours = self.injected(call, fault, n, *(["--force"] if old else []))
             what = f"{call} number {n}: {fault}"
             if not hit:
-                self.expect(result.returncode == 0 and digest(self.out) == self.whole, what + " (not reached)", result)
+                self.expect(result.returncode == 0 and digest(self.out) == self.whole,
+                            what + " (not reached)", result)
                 return n - 1
             if result.returncode == 0:
                 self.expect(digest(self.out) == self.whole, what + ": success without the output", result)
             elif ours:
-                self.expect(result.returncode == 1 and result.stderr.count("\n") == 1, what + ": not one sentence", result)
-                self.expect(digest(self.out) == before, what + ": the output is neither old nor absent", result)
+                self.expect(result.returncode == 1 and result.stderr.count("\n") == 1,
+                            what + ": not one sentence", result)
+                self.expect(digest(self.out) == before, what + ": the output is neither old nor absent",
+                            result)
                 self.expect(not os.path.exists(self.out + ".partial"), what + ": leftovers", result)
             n += STRIDE
 
@@ -135,7 +142,8 @@ class Bench:
             if hit and not ours:
                 n += STRIDE
                 continue
-            self.expect(result.returncode == 0 and digest(self.out) == self.whole, f"{call} number {n}: {fault}", result)
+            self.expect(result.returncode == 0 and digest(self.out) == self.whole,
+                        f"{call} number {n}: {fault}", result)
             if not hit:
                 return n - 1
             n += STRIDE
@@ -157,14 +165,16 @@ class Bench:
                 return n - 1
             finished = self.finished_units()
             was_there = digest(self.out)
-            self.expect(was_there in (None, self.whole), f"killed at {call} number {n}: half an output", result)
+            self.expect(was_there in (None, self.whole), f"killed at {call} number {n}: half an output",
+                        result)
             again = self.run()
             if was_there is None or again.returncode == 0:
                 self.expect(again.returncode == 0 and digest(self.out) == self.whole,
                             f"killed at {call} number {n}: other bytes after the second run", again)
                 resumed = json.loads(again.stdout)["resumed"]
-                self.expect(resumed >= 0.9 * finished, f"{resumed} of {finished} tensors taken over", again)
-            self.expect(not os.path.exists(self.out + ".partial"), f"killed at {call} number {n}: leftovers", again)
+                self.expect(resumed >= 0.9 * finished, f"{resumed} of {finished} taken over", again)
+            self.expect(not os.path.exists(self.out + ".partial"),
+                        f"killed at {call} number {n}: leftovers", again)
             n += STRIDE
 
 
@@ -180,10 +190,10 @@ def main():
         for call in ("pwrite64", "fsync", "renameat2"):
             with tempfile.TemporaryDirectory() as other:
                 old = shutil.copytree(bench.model, os.path.join(other, "old"))
-                print(f"{call} over an old output: {bench.failing(call, 'error=ENOSPC', old)} calls", flush=True)
-        for call, fault in [("pwrite64", "error=EINTR"), ("pread64", "error=EINTR"), ("fsync", "error=EINTR"),
-                            ("ftruncate", "error=EINTR"), ("flock", "error=EINTR"), ("renameat2", "error=EINTR"),
-                            ("pwrite64", "retval=1")]:
+                calls = bench.failing(call, "error=ENOSPC", old)
+                print(f"{call} over an old output: {calls} calls", flush=True)
+        interrupted = ("pwrite64", "pread64", "fsync", "ftruncate", "flock", "renameat2")
+        for call, fault in [*((call, "error=EINTR") for call in interrupted), ("pwrite64", "retval=1")]:
             print(f"{call} {fault}: {bench.unharmed(call, fault)} calls", flush=True)
         for call in ("pwrite64", "fsync", "renameat2", "mkdirat", "unlinkat"):
             print(f"{call} killed: {bench.killed(call)} calls", flush=True)

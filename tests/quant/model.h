@@ -34,8 +34,8 @@ static const struct {
 };
 enum { N_OF_LAYER = sizeof of_layer / sizeof of_layer[0] };
 
-static inline void add_tensor(struct model *m, int i, const char *name, int64_t rows,
-                              int64_t cols, struct gram_rng *rng)
+static inline void add_tensor(struct model *m, int i, const char *name, int64_t rows, int64_t cols,
+                              struct gram_rng *rng)
 {
     const int64_t n = cols ? rows * cols : rows;
     uint16_t *data = calloc((size_t)n, sizeof *data);
@@ -43,7 +43,8 @@ static inline void add_tensor(struct model *m, int i, const char *name, int64_t 
     assert_non_null(data);
     snprintf(m->names[i], sizeof m->names[i], "%s", name);
     for (int64_t k = 0; k < n; k++) {
-        float x = (float)(gram_rng_unit(rng) + gram_rng_unit(rng) + gram_rng_unit(rng) - 1.5) * 0.1f;
+        float x =
+            (float)(gram_rng_unit(rng) + gram_rng_unit(rng) + gram_rng_unit(rng) - 1.5) * 0.1f;
         if (!cols)
             x += 1.0f; /* a norm */
         gram_write_f32(data, GRAM_BF16, k, &x, 1);
@@ -136,14 +137,14 @@ static inline const char *model_write(const struct model *m, int n_shards)
     const char *folder = sub_folder();
     char text[1024], path[256];
 
-    snprintf(text, sizeof text,
-             "{\"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\", \"hidden_size\": "
-             "%d, \"intermediate_size\": %d, \"num_hidden_layers\": %d, \"num_attention_heads\": 4, "
-             "\"num_key_value_heads\": 2, \"vocab_size\": %d, \"max_position_embeddings\": 64, "
-             "\"rms_norm_eps\": 1e-05, \"hidden_act\": \"silu\", \"torch_dtype\": \"bfloat16\", "
-             "\"tie_word_embeddings\": %s%s}",
-             MODEL_HIDDEN, MODEL_FFN, MODEL_LAYERS, MODEL_VOCAB, m->tied ? "true" : "false",
-             m->config);
+    snprintf(
+        text, sizeof text,
+        "{\"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\", \"hidden_size\": "
+        "%d, \"intermediate_size\": %d, \"num_hidden_layers\": %d, \"num_attention_heads\": 4, "
+        "\"num_key_value_heads\": 2, \"vocab_size\": %d, \"max_position_embeddings\": 64, "
+        "\"rms_norm_eps\": 1e-05, \"hidden_act\": \"silu\", \"torch_dtype\": \"bfloat16\", "
+        "\"tie_word_embeddings\": %s%s}",
+        MODEL_HIDDEN, MODEL_FFN, MODEL_LAYERS, MODEL_VOCAB, m->tied ? "true" : "false", m->config);
     write_text(folder, "config.json", text);
     write_text(folder, "tokenizer.json", "{\"not\": \"looked into\"}");
     write_text(folder, "README.md", "about other weights");
@@ -153,7 +154,8 @@ static inline const char *model_write(const struct model *m, int n_shards)
         return folder;
     }
     snprintf(path, sizeof path, "%s/model.safetensors", folder);
-    write_tensors(path, m->tensors + (m->tied ? 1 : 0), (size_t)(MODEL_TENSORS - (m->tied ? 1 : 0)));
+    write_tensors(path, m->tensors + (m->tied ? 1 : 0),
+                  (size_t)(MODEL_TENSORS - (m->tied ? 1 : 0)));
     return folder;
 }
 

@@ -54,7 +54,7 @@ static enum gram_status bind(const char *module, int64_t rows, int64_t cols, str
 /* One config group with these weights; `top` are further keys of the whole. */
 #define CONFIG(top, weights, targets)                                                              \
     "{" top "\"config_groups\":{\"group_0\":{\"targets\":" targets ",\"weights\":" weights "}}}"
-#define INT3 "{\"num_bits\":3,\"strategy\":\"channel\"}"
+#define INT3    "{\"num_bits\":3,\"strategy\":\"channel\"}"
 #define INT4G16 "{\"num_bits\":4,\"strategy\":\"group\",\"group_size\":16}"
 
 /* 32 codes 0..7, 0..7, ... as both ages of the library pack them. */
@@ -128,8 +128,8 @@ static void zero_points_packed_along_outputs_are_unpacked(void **unused)
     struct gram_weight w;
 
     (void)unused;
-    MUST(open_config(CONFIG("", "{\"num_bits\":4,\"group_size\":16,\"symmetric\":false}",
-                            "[\"re:m\"]")));
+    MUST(open_config(
+        CONFIG("", "{\"num_bits\":4,\"group_size\":16,\"symmetric\":false}", "[\"re:m\"]")));
     open_tensors(tensors, 4);
     MUST(bind("m", 9, 32, &w));
     assert_int_equal(w.group, 16);
@@ -198,11 +198,10 @@ static void the_most_specific_target_wins(void **unused)
     const struct gram_compressed_group *group;
 
     (void)unused;
-    MUST(open_config(
-        "{\"config_groups\":{"
-        "\"a\":{\"targets\":[\"Linear\"],\"weights\":{\"num_bits\":2}},"
-        "\"b\":{\"targets\":[\"re:.*down_proj$\"],\"weights\":{\"num_bits\":4}},"
-        "\"c\":{\"targets\":[\"l.0.down_proj\"],\"weights\":{\"num_bits\":8}}}}"));
+    MUST(open_config("{\"config_groups\":{"
+                     "\"a\":{\"targets\":[\"Linear\"],\"weights\":{\"num_bits\":2}},"
+                     "\"b\":{\"targets\":[\"re:.*down_proj$\"],\"weights\":{\"num_bits\":4}},"
+                     "\"c\":{\"targets\":[\"l.0.down_proj\"],\"weights\":{\"num_bits\":8}}}}"));
     MUST(gram_compressed_find(state, "l.0.down_proj", &group, &err));
     assert_int_equal(group->bits, 8);
     MUST(gram_compressed_find(state, "l.1.down_proj", &group, &err));
@@ -267,8 +266,7 @@ static void what_would_change_the_result_is_refused_by_name(void **unused)
         {GRAM_EFORMAT, "group_size", CONFIG("", "{\"group_size\":-7}", "[\"Linear\"]")},
         {GRAM_EFORMAT, "group_size", CONFIG("", "{\"group_size\":0}", "[\"Linear\"]")},
         {GRAM_EFORMAT, "group_size", CONFIG("", "{\"strategy\":\"group\"}", "[\"Linear\"]")},
-        {GRAM_EUNSUPPORTED, "actorder",
-         CONFIG("", "{\"actorder\":\"group\"}", "[\"Linear\"]")},
+        {GRAM_EUNSUPPORTED, "actorder", CONFIG("", "{\"actorder\":\"group\"}", "[\"Linear\"]")},
         {GRAM_EUNSUPPORTED, "kv_cache_scheme",
          CONFIG("\"kv_cache_scheme\":{},", INT3, "[\"Linear\"]")},
         {GRAM_EUNSUPPORTED, "sparse-24",

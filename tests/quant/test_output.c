@@ -223,7 +223,8 @@ static void a_target_needs_a_name_and_a_parent(void **state)
     MUST_FAIL(GRAM_EINVAL, "new name", gram_output_open(&o, "/", false, &err));
     MUST_FAIL(GRAM_EINVAL, "new name", gram_output_open(&o, "..", false, &err));
     MUST_FAIL(GRAM_EINVAL, "new name", gram_output_open(&o, "", false, &err));
-    MUST_FAIL(GRAM_ENOENT, "does not exist", gram_output_open(&o, inside(target, "x"), false, &err));
+    MUST_FAIL(GRAM_ENOENT, "does not exist",
+              gram_output_open(&o, inside(target, "x"), false, &err));
 }
 
 int main(void)

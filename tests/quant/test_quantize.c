@@ -288,7 +288,8 @@ static bool lists(const json_t *array, const char *name)
 {
     size_t i;
     json_t *value;
-    json_array_foreach(array, i, value) {
+    json_array_foreach(array, i, value)
+    {
         if (strcmp(json_string_value(value), name) == 0)
             return true;
     }

@@ -1,4 +1,5 @@
-/* Grids: what is encoded decodes to within half a step, every scale is of its type, nothing is not finite. */
+/* Grids: what is encoded decodes to within half a step, every scale is of its type, nothing is not
+ * finite. */
 #include "support.h"
 
 #include <float.h>
@@ -30,7 +31,7 @@ static float normal(struct gram_rng *rng)
 /* Weights of the kinds that break quantizers. */
 static void fill(float *x, int64_t n, int kind, struct gram_rng *rng)
 {
-    static const float constants[] = {0.0f,    -0.0f,    0.02f,  -3.0f,   FLT_MAX,
+    static const float constants[] = {0.0f,     -0.0f,     0.02f,     -3.0f,      FLT_MAX,
                                       -FLT_MAX, 0x1p-149f, 0x1p-130f, -0x1p-126f, 1e-30f};
     enum { N_CONSTANTS = sizeof constants / sizeof constants[0] };
 
@@ -64,7 +65,8 @@ static void check_run(const struct gram_grid *grid, const float *x, int64_t n)
 
     assert_true(gram_range_add(&range, x, n));
     const struct gram_step step = gram_grid_step(grid, range);
-    assert_true(step.scale > 0 && isfinite(step.scale) && is_of_type(step.scale, grid->scale_dtype));
+    assert_true(step.scale > 0 && isfinite(step.scale) &&
+                is_of_type(step.scale, grid->scale_dtype));
     assert_true(step.zero >= -(1 << (grid->bits - 1)) && step.zero < 1 << (grid->bits - 1));
     const double error = gram_grid_encode(codes, grid, step, x, n);
     assert_true(isfinite(error) && error == gram_grid_error(grid, step, x, n));

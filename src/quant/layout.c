@@ -1,5 +1,5 @@
-/* Making the plan. */
-#include "quant/plan.h"
+/* Making the layout: units, shards, offsets. */
+#include "quant/layout.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -81,26 +81,26 @@ static struct gram_assignment assignment_of_strangers(const struct gram_recipe *
     return how;
 }
 
-static bool make_units(struct gram_plan *plan, const struct gram_checkpoint *ck,
+static bool make_units(struct gram_layout *layout, const struct gram_checkpoint *ck,
                        const struct gram_recipe *recipe, const struct gram_assignment *assigned)
 {
-    struct owner *owners = list_owners(ck, &plan->arena);
+    struct owner *owners = list_owners(ck, &layout->arena);
     bool ok = owners != NULL;
 
-    plan->n_units = (int64_t)gram_store_count(ck->store);
-    plan->units = gram_arena_take(&plan->arena, (size_t)plan->n_units, sizeof *plan->units);
-    ok &= plan->units != NULL;
-    for (int64_t i = 0; ok && i < plan->n_units; i++) {
-        struct gram_unit *unit = &plan->units[i];
+    layout->n_units = (int64_t)gram_store_count(ck->store);
+    layout->units = gram_arena_take(&layout->arena, (size_t)layout->n_units, sizeof *layout->units);
+    ok &= layout->units != NULL;
+    for (int64_t i = 0; ok && i < layout->n_units; i++) {
+        struct gram_unit *unit = &layout->units[i];
         unit->source = gram_store_at(ck->store, (size_t)i);
         const struct owner key = {.tensor = unit->source};
         const struct owner *owner =
             bsearch(&key, owners, ck->desc.n_slots, sizeof owners[0], by_tensor);
         unit->slot = owner ? &ck->desc.slots[owner->slot] : NULL;
         unit->how = owner ? assigned[owner->slot] : assignment_of_strangers(recipe);
-        ok &= describe_unit(unit, recipe, &plan->arena);
-        plan->bytes_before += unit->source->bytes;
-        plan->parameters += (uint64_t)unit->source->count;
+        ok &= describe_unit(unit, recipe, &layout->arena);
+        layout->bytes_before += unit->source->bytes;
+        layout->parameters += (uint64_t)unit->source->count;
     }
     return ok;
 }
@@ -116,20 +116,20 @@ static uint64_t unit_bytes(const struct gram_unit *unit)
 }
 
 /* Units stay together and in order; a shard is full when the next one would make it too large. */
-static int deal_out(struct gram_plan *plan, uint64_t max_bytes)
+static int deal_out(struct gram_layout *layout, uint64_t max_bytes)
 {
     uint64_t used = 0;
     int shard = 0;
 
-    for (int64_t i = 0; i < plan->n_units; i++) {
-        const uint64_t bytes = unit_bytes(&plan->units[i]);
+    for (int64_t i = 0; i < layout->n_units; i++) {
+        const uint64_t bytes = unit_bytes(&layout->units[i]);
         if (used > 0 && bytes > max_bytes - gram_min_i64((int64_t)used, (int64_t)max_bytes)) {
             shard++;
             used = 0;
         }
-        plan->units[i].shard = shard;
+        layout->units[i].shard = shard;
         used += bytes;
-        plan->bytes_after += bytes;
+        layout->bytes_after += bytes;
     }
     return shard + 1;
 }
@@ -143,94 +143,95 @@ static void name_shard(struct gram_shard *shard, int i, int n)
 }
 
 /* The parts of a shard with elements of `bits` bits, behind those that are placed already. */
-static void list_parts(const struct gram_plan *plan, struct gram_shard *shard, int bits)
+static void list_parts(const struct gram_layout *layout, struct gram_shard *shard, int bits)
 {
     for (int64_t u = shard->first_unit; u < shard->first_unit + shard->n_units; u++) {
         for (int p = 0; p < GRAM_N_PART; p++) {
-            const struct gram_unit *unit = &plan->units[u];
+            const struct gram_unit *unit = &layout->units[u];
             if (gram_unit_has(unit, p) && gram_dtype_bits(unit->parts[p].dtype) == bits)
                 shard->parts[shard->n_parts++] = (struct gram_placed_part){u, p};
         }
     }
 }
 
-static bool lay_out(struct gram_plan *plan, struct gram_shard *shard)
+static bool lay_out(struct gram_layout *layout, struct gram_shard *shard)
 {
     const size_t most = (size_t)shard->n_units * GRAM_N_PART;
     struct gram_tensor *tensors = calloc(most + 1, sizeof *tensors);
 
-    shard->parts = gram_arena_take(&plan->arena, most, sizeof *shard->parts);
+    shard->parts = gram_arena_take(&layout->arena, most, sizeof *shard->parts);
     if (!tensors || !shard->parts) {
         free(tensors);
         return false;
     }
     for (int bits = 64; bits > 0; bits /= 2)
-        list_parts(plan, shard, bits);
+        list_parts(layout, shard, bits);
     for (size_t i = 0; i < shard->n_parts; i++)
-        tensors[i] = plan->units[shard->parts[i].unit].parts[shard->parts[i].part];
+        tensors[i] = layout->units[shard->parts[i].unit].parts[shard->parts[i].part];
     const bool ok = gram_safetensors_header(&shard->header, tensors, shard->n_parts);
     shard->bytes = shard->header.len;
     for (size_t i = 0; i < shard->n_parts; i++) {
-        plan->units[shard->parts[i].unit].offset[shard->parts[i].part] = shard->bytes;
+        layout->units[shard->parts[i].unit].offset[shard->parts[i].part] = shard->bytes;
         shard->bytes += tensors[i].bytes;
     }
     free(tensors);
     return ok;
 }
 
-static bool make_shards(struct gram_plan *plan, uint64_t max_bytes)
+static bool make_shards(struct gram_layout *layout, uint64_t max_bytes)
 {
     bool ok = true;
 
-    plan->n_shards = deal_out(plan, max_bytes);
-    plan->shards = gram_arena_take(&plan->arena, (size_t)plan->n_shards, sizeof *plan->shards);
-    if (!plan->shards)
+    layout->n_shards = deal_out(layout, max_bytes);
+    layout->shards =
+        gram_arena_take(&layout->arena, (size_t)layout->n_shards, sizeof *layout->shards);
+    if (!layout->shards)
         return false;
-    for (int64_t i = plan->n_units - 1; i >= 0; i--) {
-        struct gram_shard *shard = &plan->shards[plan->units[i].shard];
+    for (int64_t i = layout->n_units - 1; i >= 0; i--) {
+        struct gram_shard *shard = &layout->shards[layout->units[i].shard];
         shard->first_unit = i;
         shard->n_units++;
     }
-    for (int i = 0; ok && i < plan->n_shards; i++) {
-        name_shard(&plan->shards[i], i, plan->n_shards);
-        ok = lay_out(plan, &plan->shards[i]);
+    for (int i = 0; ok && i < layout->n_shards; i++) {
+        name_shard(&layout->shards[i], i, layout->n_shards);
+        ok = lay_out(layout, &layout->shards[i]);
     }
     return ok;
 }
 
-enum gram_status gram_plan_make(struct gram_plan *plan, const struct gram_checkpoint *ck,
-                                const struct gram_recipe *recipe,
-                                const struct gram_assignment *assigned, uint64_t max_shard_bytes,
-                                struct gram_error *err)
+enum gram_status gram_layout_make(struct gram_layout *layout, const struct gram_checkpoint *ck,
+                                  const struct gram_recipe *recipe,
+                                  const struct gram_assignment *assigned, uint64_t max_shard_bytes,
+                                  struct gram_error *err)
 {
     if (max_shard_bytes == 0 || max_shard_bytes > INT64_MAX)
         return gram_fail(err, GRAM_EINVAL, "the largest shard must have at least 1 byte");
-    if (!make_units(plan, ck, recipe, assigned) || !make_shards(plan, max_shard_bytes))
-        return gram_fail_memory(err, "the plan of the output");
+    if (!make_units(layout, ck, recipe, assigned) || !make_shards(layout, max_shard_bytes))
+        return gram_fail_memory(err, "the layout of the output");
     return GRAM_OK;
 }
 
-void gram_plan_reset(struct gram_plan *plan)
+void gram_layout_reset(struct gram_layout *layout)
 {
     struct gram_error ignored;
 
-    for (int i = 0; i < plan->n_shards && plan->shards; i++) {
-        gram_output_file_close(&plan->shards[i].file, &ignored);
-        gram_buf_reset(&plan->shards[i].header);
+    for (int i = 0; i < layout->n_shards && layout->shards; i++) {
+        gram_output_file_close(&layout->shards[i].file, &ignored);
+        gram_buf_reset(&layout->shards[i].header);
     }
-    gram_arena_reset(&plan->arena);
-    *plan = (struct gram_plan){0};
+    gram_arena_reset(&layout->arena);
+    *layout = (struct gram_layout){0};
 }
 
-void gram_plan_hash(const struct gram_plan *plan, char hex[GRAM_SHA256_HEX])
+void gram_layout_hash(const struct gram_layout *layout, char hex[GRAM_SHA256_HEX])
 {
     struct gram_sha256 hash;
 
     gram_sha256_init(&hash);
-    for (int i = 0; i < plan->n_shards; i++)
-        gram_sha256_add(&hash, plan->shards[i].header.at, plan->shards[i].header.len);
-    for (int64_t i = 0; i < plan->n_units; i++) {
-        const struct gram_unit *unit = &plan->units[i];
+    for (int i = 0; i < layout->n_shards; i++)
+        gram_sha256_add(&hash, layout->shards[i].header.at, layout->shards[i].header.len);
+    for (int64_t i = 0; i < layout->n_units; i++) {
+        const struct gram_unit *unit = &layout->units[i];
         char line[GRAM_SCHEME_NAME + 16], scheme[GRAM_SCHEME_NAME];
         gram_scheme_name(scheme, &unit->how.scheme);
         snprintf(line, sizeof line, "%s %s\n", scheme,

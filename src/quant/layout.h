@@ -1,10 +1,10 @@
 /*
- * The plan of a quantization: what becomes of every tensor of the source, in the order in which the sources
- * lie on disk, and where it will stand in which output file. All sizes are known before the first weight
- * is read.
+ * The layout of the output: what becomes of every tensor of the source, in the order in which the
+ * sources lie on disk, and where it will stand in which output file. All sizes are known before the
+ * first weight is read.
  */
-#ifndef GRAM_QUANT_PLAN_H
-#define GRAM_QUANT_PLAN_H
+#ifndef GRAM_QUANT_LAYOUT_H
+#define GRAM_QUANT_LAYOUT_H
 
 #include "base/buf.h"
 #include "base/hash.h"
@@ -19,9 +19,9 @@ struct gram_unit_result {
     bool is_done, is_resumed;
     char source_hash[GRAM_SHA256_HEX]; /* of the source file up to the end of this tensor */
     uint64_t part_sum[GRAM_N_PART];    /* XXH64 of the bytes of each */
-    double squared_error, squares; /* of what is stored against the source; of the source */
-    uint64_t nonfinite;            /* written through, or replaced where codes cannot say it */
-    uint64_t clipped;              /* scales cut off at the greatest value of their type */
+    double squared_error, squares;     /* of what is stored against the source; of the source */
+    uint64_t nonfinite;                /* written through, or replaced where codes cannot say it */
+    uint64_t clipped;                  /* scales cut off at the greatest value of their type */
 };
 
 /* One tensor of the source and what it is written as. */
@@ -30,8 +30,9 @@ struct gram_unit {
     const struct gram_weight_slot *slot; /* NULL for a tensor that the architecture does not name */
     struct gram_assignment how;
     enum gram_dtype scale_dtype;
-    struct gram_tensor parts[GRAM_N_PART]; /* name NULL where there is none; plain tensors have one */
-    uint64_t offset[GRAM_N_PART];          /* in the shard's file */
+    struct gram_tensor
+        parts[GRAM_N_PART];       /* name NULL where there is none; plain tensors have one */
+    uint64_t offset[GRAM_N_PART]; /* in the shard's file */
     int shard;
     struct gram_unit_result result;
 };
@@ -53,7 +54,7 @@ struct gram_shard {
     char hash[GRAM_SHA256_HEX];
 };
 
-struct gram_plan {
+struct gram_layout {
     struct gram_unit *units;
     int64_t n_units;
     struct gram_shard *shards;
@@ -63,15 +64,15 @@ struct gram_plan {
     struct gram_arena arena;
 };
 
-/* Zero bytes are a valid empty plan; release with gram_plan_reset() also after a failure. */
-enum gram_status gram_plan_make(struct gram_plan *plan, const struct gram_checkpoint *ck,
-                                const struct gram_recipe *recipe,
-                                const struct gram_assignment *assigned, uint64_t max_shard_bytes,
-                                struct gram_error *err);
-void gram_plan_reset(struct gram_plan *plan);
+/* Zero bytes are a valid empty one; release with gram_layout_reset() also after a failure. */
+enum gram_status gram_layout_make(struct gram_layout *layout, const struct gram_checkpoint *ck,
+                                  const struct gram_recipe *recipe,
+                                  const struct gram_assignment *assigned, uint64_t max_shard_bytes,
+                                  struct gram_error *err);
+void gram_layout_reset(struct gram_layout *layout);
 
-/* A hash of everything that the plan says of the output. */
-void gram_plan_hash(const struct gram_plan *plan, char hex[GRAM_SHA256_HEX]);
+/* A hash of everything that the layout says. */
+void gram_layout_hash(const struct gram_layout *layout, char hex[GRAM_SHA256_HEX]);
 
 static inline bool gram_unit_has(const struct gram_unit *unit, int part)
 {
