@@ -1,11 +1,11 @@
 /*
- * Panels: the layout that fast linears stream. A weight [rows, cols] is repacked once, when a model is opened,
- * into panels of GRAM_PANEL outputs whose codes or elements for neighbouring inputs lie side by side, so that one
- * vector register holds the same inputs of all outputs of a panel and no sum has to be folded across lanes.
- * Rows are padded to whole panels with zeros.
+ * Panels: the layout that fast linears stream. A weight [rows, cols] is repacked once, when a model
+ * is opened, into panels of GRAM_PANEL outputs whose codes or elements for neighbouring inputs lie
+ * side by side, so that one vector register holds the same inputs of all outputs of a panel and no
+ * sum has to be folded across lanes. Rows are padded to whole panels with zeros.
  *
- * Integer panels multiply int8 activations exactly: u8 codes times s8 activations, four at a time (vpdpbusd,
- * or udot/sdot after a shift), summed in int32 over one group, and only then scaled.
+ * Integer panels multiply int8 activations exactly: u8 codes times s8 activations, four at a time
+ * (vpdpbusd, or udot/sdot after a shift), summed in int32 over one group, and only then scaled.
  * Float panels hold f32, f16 or bf16 and multiply f32 activations.
  */
 #ifndef GRAM_KERNELS_PANELS_H
@@ -53,8 +53,9 @@ void gram_int_panels_fill(const struct gram_int_panels *to, const struct gram_we
                           int64_t begin, int64_t end);
 
 /*
- * Activations of T tokens as int8, quantized as gram_quantize_i8 does (scale = max|x| / 127.5, round half to even,
- * clamp to -128..127), over `span` inputs at a time: cols (one scale a token) or the weight's group.
+ * Activations of T tokens as int8, quantized as gram_quantize_i8 does (scale = max|x| / 127.5,
+ * round half to even, clamp to -128..127), over `span` inputs at a time: cols (one scale a token)
+ * or the weight's group.
  */
 struct gram_int_acts {
     int64_t rows, cols;
@@ -90,9 +91,10 @@ size_t gram_float_panels_bytes(const struct gram_weight *w);
 void gram_float_panels_fill(void *data, const struct gram_weight *w, int64_t begin, int64_t end);
 
 /*
- * y[t][n] = sum_k x[t][k] w[n][k] in f32 (fused multiply-add where the level has it; k in order, so that the bits
- * depend only on the row of x, the row of w and K, not on T or the range of panels), for T rows of x and the outputs
- * of panels [begin, end) that exist. Strides in floats. scratch as above.
+ * y[t][n] = sum_k x[t][k] w[n][k] in f32 (fused multiply-add where the level has it; k in order, so
+ * that the bits depend only on the row of x, the row of w and K, not on T or the range of panels),
+ * for T rows of x and the outputs of panels [begin, end) that exist. Strides in floats. scratch as
+ * above.
  */
 typedef void gram_float_linear_fn(float *y, int64_t y_stride, const float *x, int64_t x_stride,
                                   int64_t T, const struct gram_float_panels *w, int64_t begin,

@@ -1,7 +1,7 @@
 /*
- * The engine against transformers: logits, every hidden state, and greedy generation of tiny models with
- * random weights, one case per architecture, rope rule and storage; and the repository's own model against the
- * plain implementation that trained it. Prints the largest error of each.
+ * The engine against transformers: logits, every hidden state, and greedy generation of tiny models
+ * with random weights, one case per architecture, rope rule and storage; and the repository's own
+ * model against the plain implementation that trained it. Prints the largest error of each.
  */
 #include "support.h"
 
