@@ -1,6 +1,6 @@
 /*
- * XXH64 (Yann Collet, https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md), seed 0: a
- * checksum at the speed of memory, for damage, not for malice. What is published carries SHA-256.
+ * XXH64 with seed 0, by libxxhash: a checksum at the speed of memory, for damage, not for malice. What is
+ * published carries SHA-256.
  */
 #ifndef GRAM_BASE_XXH64_H
 #define GRAM_BASE_XXH64_H
@@ -8,15 +8,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define XXH_STATIC_LINKING_ONLY /* the state as a member, not as a pointer */
+#include <xxhash.h>
+
 struct gram_xxh64 {
-    uint64_t lane[4];
-    uint8_t held[32]; /* the last total % 32 bytes */
-    uint64_t total;
+    XXH64_state_t state;
 };
 
-void gram_xxh64_init(struct gram_xxh64 *hash);
-void gram_xxh64_add(struct gram_xxh64 *hash, const void *bytes, size_t n);
+static inline void gram_xxh64_init(struct gram_xxh64 *hash)
+{
+    XXH64_reset(&hash->state, 0);
+}
+
+static inline void gram_xxh64_add(struct gram_xxh64 *hash, const void *bytes, size_t n)
+{
+    XXH64_update(&hash->state, bytes, n);
+}
+
 /* Of all that was added; more can be added after. */
-uint64_t gram_xxh64_value(const struct gram_xxh64 *hash);
+static inline uint64_t gram_xxh64_value(const struct gram_xxh64 *hash)
+{
+    return XXH64_digest(&hash->state);
+}
 
 #endif
