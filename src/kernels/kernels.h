@@ -9,6 +9,7 @@
 #define GRAM_KERNELS_KERNELS_H
 
 #include <stdint.h>
+#include "kernels/panels.h"
 #include "tensor/weight.h"
 
 /* Columns of a weight row that are decoded at a time; callers cut K into pieces of this. A multiple
@@ -94,6 +95,7 @@ struct gram_kernels {
     gram_rope_fn *rope;
     gram_dot_f32_fn *dot_f32;
     gram_axpy_fn *axpy;
+    gram_float_linear_fn *float_linear;
 };
 
 /* Fill the table for a processor with these flags (enum gram_cpu_flag); unknown flags are ignored.

@@ -28,6 +28,7 @@ static const struct gram_kernels reference = {
     .rope = gram_rope__ref,
     .dot_f32 = gram_dot_f32__ref,
     .axpy = gram_axpy__ref,
+    .float_linear = gram_float_linear__ref,
 };
 
 #define USE_F32(kernels, isa)                                                                      \
@@ -35,6 +36,7 @@ static const struct gram_kernels reference = {
         (kernels)->gemm_f32 = gram_gemm_f32__##isa;                                                \
         (kernels)->dot_f32 = gram_dot_f32__##isa;                                                  \
         (kernels)->axpy = gram_axpy__##isa;                                                        \
+        (kernels)->float_linear = gram_float_linear__##isa;                                        \
         (kernels)->rmsnorm = gram_rmsnorm__##isa;                                                  \
         (kernels)->softmax = gram_softmax__##isa;                                                  \
         (kernels)->swiglu = gram_swiglu__##isa;                                                    \

@@ -10,6 +10,7 @@
     gram_gemm_f32_fn gram_gemm_f32__##isa;                                                         \
     gram_dot_f32_fn gram_dot_f32__##isa;                                                           \
     gram_axpy_fn gram_axpy__##isa;                                                                 \
+    gram_float_linear_fn gram_float_linear__##isa;                                                 \
     gram_rmsnorm_fn gram_rmsnorm__##isa;                                                           \
     gram_softmax_fn gram_softmax__##isa;                                                           \
     gram_swiglu_fn gram_swiglu__##isa;                                                             \

@@ -34,6 +34,7 @@ static const struct kernel_row {
     {"decode_u6", AT(decode[GRAM_STORE_U6]), check_decode_codes, GRAM_STORE_U6},
     {"decode_u8", AT(decode[GRAM_STORE_U8]), check_decode_codes, GRAM_STORE_U8},
     {"gemm_f32", AT(gemm_f32), check_gemm_f32, 0},
+    {"float_linear", AT(float_linear), check_float_linear, 0},
     {"quantize_i8", AT(quantize_i8), check_quantize_i8, 0},
     {"dot_i8", AT(dot_i8), check_dot_i8, 0},
     {"rmsnorm", AT(rmsnorm), check_rmsnorm, 0},

@@ -13,6 +13,8 @@ typedef struct {
 
 enum { VF = 8 };
 #define GEMM_ROWS 3 /* rows of x in a block: 12 sums and 3 or 4 operands fill 16 registers */
+#define FLOAT_WIDE 1 /* panels in a block of 6 tokens: 12 sums, 2 weights and one input */
+#define FLOAT_LONE 4 /* panels for one token */
 
 /* The first n lanes. */
 static inline __m256i vf_mask(int64_t n)
@@ -29,6 +31,18 @@ static inline vf vf_set(float value)
 static inline vf vf_load(const float *p)
 {
     return _mm256_loadu_ps(p);
+}
+
+/* Lanes from f16 and bf16. */
+static inline vf vf_load_f16(const uint16_t *p)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+static inline vf vf_load_bf16(const uint16_t *p)
+{
+    const __m128i half = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
 }
 
 /* The first n < VF lanes; zero in the others. */

@@ -14,6 +14,8 @@ typedef struct {
 enum { VF = 16 };
 #define GEMM_ROWS                                                                                  \
     6 /* rows of x in a block: 24 sums, 4 rows of w and one of x fill 29 of 32 registers */
+#define FLOAT_WIDE 4 /* panels in a block of 6 tokens: 24 sums, 4 weights and one input */
+#define FLOAT_LONE 8 /* panels for one token: what two units with 4 cycles of latency keep in flight */
 
 static inline __mmask16 vf_mask(int64_t n)
 {
@@ -28,6 +30,18 @@ static inline vf vf_set(float value)
 static inline vf vf_load(const float *p)
 {
     return _mm512_loadu_ps(p);
+}
+
+/* Lanes from f16 and bf16. */
+static inline vf vf_load_f16(const uint16_t *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+
+static inline vf vf_load_bf16(const uint16_t *p)
+{
+    const __m256i half = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
 }
 
 /* The first n < VF lanes; zero in the others. */

@@ -14,6 +14,8 @@ typedef struct {
 
 enum { VF = 4 };
 #define GEMM_ROWS 4 /* rows of x in a block: 16 sums and 5 operands of 32 registers */
+#define FLOAT_WIDE 1 /* panels in a block of 6 tokens: 24 sums, 4 weights and one input */
+#define FLOAT_LONE 2 /* panels for one token */
 
 static inline vf vf_set(float value)
 {
@@ -23,6 +25,17 @@ static inline vf vf_set(float value)
 static inline vf vf_load(const float *p)
 {
     return vld1q_f32(p);
+}
+
+/* Lanes from f16 and bf16. */
+static inline vf vf_load_f16(const uint16_t *p)
+{
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+}
+
+static inline vf vf_load_bf16(const uint16_t *p)
+{
+    return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
 }
 
 /* The first n < VF lanes; zero in the others. */
