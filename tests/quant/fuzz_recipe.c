@@ -1,4 +1,4 @@
-/* Any bytes as a recipe file, and as the name of a scheme; a name that is understood has one canonical form. */
+/* Any bytes as a recipe file, and as the name of a scheme; what is understood has one canonical name. */
 #include <string.h>
 
 #include "quant/recipe.h"
