@@ -88,6 +88,8 @@ struct gram_kernels {
     gram_gemm_f32_fn *gemm_f32;
     gram_quantize_i8_fn *quantize_i8;
     gram_dot_i8_fn *dot_i8;
+    gram_quantize_acts_fn *quantize_acts;
+    gram_int_linear_fn *int_linear;
     gram_rmsnorm_fn *rmsnorm;
     gram_softmax_fn *softmax;
     gram_swiglu_fn *swiglu;

@@ -21,6 +21,8 @@ static const struct gram_kernels reference = {
     .gemm_f32 = gram_gemm_f32__ref,
     .quantize_i8 = gram_quantize_i8__ref,
     .dot_i8 = gram_dot_i8__ref,
+    .quantize_acts = gram_quantize_acts__ref,
+    .int_linear = gram_int_linear__ref,
     .rmsnorm = gram_rmsnorm__ref,
     .softmax = gram_softmax__ref,
     .swiglu = gram_swiglu__ref,
@@ -81,6 +83,8 @@ static void use_avx512(struct gram_kernels *kernels)
 static void use_avx512vnni(struct gram_kernels *kernels)
 {
     kernels->dot_i8 = gram_dot_i8__avx512vnni;
+    kernels->quantize_acts = gram_quantize_acts__avx512vnni;
+    kernels->int_linear = gram_int_linear__avx512vnni;
 }
 #endif
 

@@ -27,6 +27,8 @@ gram_decode_fn gram_decode_f32__ref, gram_decode_f16__ref, gram_decode_bf16__ref
     gram_decode_codes__ref;
 gram_quantize_i8_fn gram_quantize_i8__ref;
 gram_dot_i8_fn gram_dot_i8__ref;
+gram_quantize_acts_fn gram_quantize_acts__ref;
+gram_int_linear_fn gram_int_linear__ref;
 
 GRAM_DECLARE_F32(avx2);
 GRAM_DECLARE_DECODE(avx2);
@@ -38,6 +40,8 @@ GRAM_DECLARE_DECODE(avx512);
 gram_quantize_i8_fn gram_quantize_i8__avx512;
 gram_dot_i8_fn gram_dot_i8__avx512;
 gram_dot_i8_fn gram_dot_i8__avx512vnni;
+gram_quantize_acts_fn gram_quantize_acts__avx512vnni;
+gram_int_linear_fn gram_int_linear__avx512vnni;
 
 GRAM_DECLARE_F32(neon);
 gram_decode_fn gram_decode_f16__neon, gram_decode_bf16__neon, gram_decode_s8__neon,
