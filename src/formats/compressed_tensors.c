@@ -207,15 +207,15 @@ static enum gram_status read_group(const char *name, const json_t *object,
     return gram_targets_add(ct, json_object_get(object, "targets"), group, arena, here.text, err);
 }
 
-/* "0.16.1" is before 0.17; anything that is not two numbers counts as new. */
+/* "0.17.1" is before 0.18; anything that is not two numbers counts as new. */
 static bool packs_sparsely(const char *version)
 {
     if (strncmp(version, "0.", 2) != 0 || version[2] < '0' || version[2] > '9')
         return false;
     int minor = 0;
-    for (const char *at = version + 2; *at >= '0' && *at <= '9' && minor < 17; at++)
+    for (const char *at = version + 2; *at >= '0' && *at <= '9' && minor < 18; at++)
         minor = 10 * minor + (*at - '0');
-    return minor < 17;
+    return minor < 18;
 }
 
 /* Keys that change what the weights mean and that gram does not know. */

@@ -37,7 +37,7 @@ struct gram_compressed {
     struct gram_compressed_target *patterns;
     size_t n_names, n_patterns;
     const struct gram_compressed_group *linears; /* what the class Linear stands for; may be NULL */
-    bool sparse_packing; /* written before 0.17: 32 / bits codes per word, the other bits unused */
+    bool sparse_packing; /* written before 0.18: 32 / bits codes per word, the other bits unused */
     const char *where;
 };
 

@@ -11,8 +11,8 @@
 
 #include "tensor/dtype.h"
 
-/* The version whose packing this is: dense bit streams came with 0.17.0. */
-static const char layout_version[] = "0.17.0";
+/* The version whose packing this is: dense bit streams came with 0.18.0. */
+static const char layout_version[] = "0.18.0";
 
 static bool describe(struct gram_tensor *part, const char *module, const char *name,
                      enum gram_dtype dtype, int rank, int64_t rows, int64_t cols,

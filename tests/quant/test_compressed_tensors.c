@@ -105,7 +105,7 @@ static void an_ambiguous_width_is_settled_by_the_version(void **unused)
     struct gram_weight w;
 
     (void)unused;
-    MUST(open_config(CONFIG("\"version\":\"0.16.0\",", INT3, "[\"Linear\"]")));
+    MUST(open_config(CONFIG("\"version\":\"0.17.1\",", INT3, "[\"Linear\"]")));
     open_tensors(tensors, 3);
     MUST(bind("m", 1, 20, &w));
     for (int64_t k = 0; k < 20; k++)
