@@ -101,7 +101,7 @@ static void expect_llamacpp(const char *tokenizer_path, const char *inp, const c
     char *texts = read_file(shared_path(inp), NULL), *lines = read_file(shared_path(out), NULL);
     char *text = texts, *line = lines;
 
-    for (char *end = texts; end; text = end + strlen(separator)) {
+    for (char *end = texts; end; text = end ? end + strlen(separator) : text) {
         json_t *ids = json_array();
         const size_t line_len = strcspn(line, "\n");
         end = strstr(text, separator);
