@@ -288,23 +288,29 @@ static double time_at(struct bench *b, const struct bench_row *row,
     return time_of(row->work, b);
 }
 
+void bench_report(const struct timing *t, const struct ceilings *top)
+{
+    const double peak = t->integer ? top->iops : top->flops;
+
+    printf("%-11s %-12s %-24s %11.2f us", t->level, t->kernel, t->what, t->seconds * 1e6);
+    if (t->ops > 0)
+        printf(" %8.1f GOP/s %3.0f%%", t->ops / t->seconds / 1e9,
+               peak > 0 ? 100 * t->ops / t->seconds / peak : 0.0);
+    else
+        printf(" %19s", "");
+    printf(" %7.1f GB/s", t->bytes / t->seconds / 1e9);
+    if (strstr(t->what, "stream"))
+        printf(" %3.0f%% of memory", 100 * t->bytes / t->seconds / top->read);
+    putchar('\n');
+    fflush(stdout);
+}
+
 static void bench_one(struct bench *b, const char *level, const struct bench_row *row,
                       const struct gram_kernels *kernels, const struct ceilings *top)
 {
-    const double seconds = time_at(b, row, kernels);
-    const double peak = row->integer ? top->iops : top->flops;
-
-    printf("%-11s %-12s %-20s %11.2f us", level, row->kernel, row->what, seconds * 1e6);
-    if (row->ops > 0)
-        printf(" %8.1f GOP/s %3.0f%%", row->ops / seconds / 1e9,
-               peak > 0 ? 100 * row->ops / seconds / peak : 0.0);
-    else
-        printf(" %19s", "");
-    printf(" %7.1f GB/s", row->bytes / seconds / 1e9);
-    if (strstr(row->what, "stream"))
-        printf(" %3.0f%% of memory", 100 * row->bytes / seconds / top->read);
-    putchar('\n');
-    fflush(stdout);
+    bench_report(&(struct timing){level, row->kernel, row->what, time_at(b, row, kernels), row->ops,
+                                  row->bytes, row->integer},
+                 top);
 }
 
 void bench_level(const char *level, const struct gram_kernels *kernels,
@@ -322,4 +328,6 @@ void bench_level(const char *level, const struct gram_kernels *kernels,
         if (wanted(bench_rows[i].kernel, context))
             bench_one(&b, level, &bench_rows[i], kernels, &top);
     }
+    if (wanted("float_linear", context))
+        bench_float_linear(level, kernels, &top, b.stream, STREAM_BYTES);
 }

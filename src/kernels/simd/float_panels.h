@@ -2,21 +2,24 @@
  * Linears over float panels, over the vectors of the vec_*.h that was included before.
  *
  * A sum of outer products: for every input k, the x[t][k] of up to six tokens, each copied to all
- * lanes, times the sixteen weights of input k of up to FLOAT_WIDE panels. Lanes are outputs, so
- * nothing is folded at the end, and every y[t][n] is one chain of multiply-adds in the order of k:
- * its bits depend neither on T nor on the panels beside it.
+ * lanes, times the sixteen weights of input k of some panels. Lanes are outputs, so nothing is
+ * folded at the end, and every y[t][n] is one chain of multiply-adds in the order of k: its bits
+ * depend neither on T nor on the panels beside it.
  *
  *            panel p          panel p+1
- *   k = 0   w0 w1 .. w15     w16 .. w31        acc[t][0] += x[t][0] * (w0 .. w15)
- *   k = 1   w0 w1 .. w15     w16 .. w31        acc[t][1] += x[t][0] * (w16 .. w31) ...
+ *   k = 0   w0 w1 .. w15     w16 .. w31     acc[t][0] += x[t][0] * (w0 .. w15)
+ *   k = 1   w0 w1 .. w15     w16 .. w31     acc[t][1] += x[t][0] * (w16 .. w31), then k = 1
  *
- * A few tokens (generation) convert each weight where they use it and stream the panels from
- * memory, FLOAT_LONE panels at a time for one token, so that enough chains are in flight. Many
- * tokens (a prompt) convert a tile of FLOAT_WIDE panels and TILE_K inputs to f32 once and use it
- * for all tokens; the sums wait in y between the tiles of one output, which changes no bit.
+ * Few tokens (generation) run along the whole of k and stream the panels from memory; one token
+ * takes FLOAT_LONE panels at a time, so that enough chains are in flight. Many tokens (a prompt)
+ * take a tile of FLOAT_WIDE panels and TILE_K inputs: the first six tokens convert it and leave it
+ * behind in f32, which stays in the first cache for the others. Between the tiles of one output the
+ * sums wait in y, which changes no bit.
  */
 #ifndef GRAM_KERNELS_SIMD_FLOAT_PANELS_H
 #define GRAM_KERNELS_SIMD_FLOAT_PANELS_H
+
+#include <string.h>
 
 #include "base/checked.h"
 #include "kernels/panels.h"
@@ -24,14 +27,16 @@
 
 enum {
     PANEL_VECTORS = GRAM_PANEL / VF,
-    FEW = 4,    /* tokens that stream */
-    HEIGHT = 6, /* tokens of a block of many */
-    TILE_K = 256,
-    GROUP = 16, /* panels whose sums and inputs of a tile's k stay in the second cache */
+    MOST_VECTORS = 8, /* of weights in a block */
+    HEIGHT = 6,       /* tokens of a block */
+    TILE_K = 128,     /* a tile of AVX-512 takes 32 KiB */
+    TOKENS = 132,     /* whose inputs stay in the second cache */
+    AHEAD = 1024,     /* bytes to prefetch from memory; the hardware stops at the end of a page */
+    GROUP = 16, /* panels whose sums stay in the second cache, with TILE_K inputs of all tokens */
 };
 
-/* Panels of a block of `few` tokens. */
-#define LONE_PANELS(few) (FLOAT_LONE / (few) > 0 ? FLOAT_LONE / (few) : 1)
+/* Panels of a block of few tokens. */
+#define FEW_PANELS(few) (FLOAT_LONE / (few) > FLOAT_WIDE ? FLOAT_LONE / (few) : FLOAT_WIDE)
 
 /* What the blocks of one call share. */
 struct float_block {
@@ -39,6 +44,7 @@ struct float_block {
     int64_t K;
     int64_t panel_bytes; /* from one panel to the next */
     bool resume;         /* y holds the sums of the inputs before */
+    float *tile;         /* [K][panels][GRAM_PANEL], for blocks that keep what they convert */
 };
 
 /* Vector v of the weights of one input in one panel. */
@@ -59,115 +65,150 @@ ALWAYS_INLINE vf load_bf16(const char *w, int v)
     return vf_load_bf16((const uint16_t *)(const void *)w + v * VF);
 }
 
-/* The first `left` of VF sums, which may be none or more than VF. */
-ALWAYS_INLINE vf sums_load(const float *y, int64_t left)
+/* Sums of T tokens and V vectors of outputs: zero, or what y holds. */
+ALWAYS_INLINE void sums_start(vf sums[][MOST_VECTORS], const float *y, const struct float_block *b,
+                              int T, int V)
 {
-    return left >= VF ? vf_load(y) : left > 0 ? vf_load_n(y, left) : vf_set(0.0f);
-}
-
-ALWAYS_INLINE void sums_store(float *y, vf sums, int64_t left)
-{
-    if (left >= VF)
-        vf_store(y, sums);
-    else if (left > 0)
-        vf_store_n(y, sums, left);
-}
-
-/* y[t][n] for t < T, n < left of P panels; T, P, load and step, the bytes from one input to the
- * next, are constants. */
-ALWAYS_INLINE void float_block(const struct float_block *b, float *y, const float *x, const char *w,
-                               int64_t left, int T, int P, load_fn *load, int step)
-{
-    vf acc[HEIGHT][8], weights[8];
-
     UNROLL
     for (int t = 0; t < T; t++) {
         UNROLL
-        for (int v = 0; v < P * PANEL_VECTORS; v++)
-            acc[t][v] =
-                b->resume ? sums_load(y + t * b->y_stride + v * VF, left - v * VF) : vf_set(0.0f);
+        for (int v = 0; v < V; v++)
+            sums[t][v] = b->resume ? vf_load(y + t * b->y_stride + v * VF) : vf_set(0.0f);
     }
-    for (int64_t k = 0; k < b->K; k++, w += step) {
+}
+
+/* What tells the blocks apart; all constant after inlining. */
+struct float_kind {
+    int T, P;      /* tokens and panels */
+    load_fn *load; /* of the weights at w */
+    int step;      /* bytes from one input to the next */
+    bool keep;     /* in the tile */
+    int ahead;     /* bytes to prefetch ahead of the load; 0: none */
+};
+
+/* y[t][n] for t < T and all outputs of P panels. */
+ALWAYS_INLINE void float_block(const struct float_block *b, float *y, const float *x, const char *w,
+                               struct float_kind kind)
+{
+    const int T = kind.T, V = kind.P * PANEL_VECTORS;
+    float *tile = b->tile;
+    vf sums[HEIGHT][MOST_VECTORS], weights[MOST_VECTORS];
+
+    sums_start(sums, y, b, T, V);
+    UNROLL_TWICE
+    for (int64_t k = 0; k < b->K; k++, w += kind.step, tile += kind.keep ? V * VF : 0) {
         UNROLL
-        for (int v = 0; v < P * PANEL_VECTORS; v++)
-            weights[v] = load(w + v / PANEL_VECTORS * b->panel_bytes, v % PANEL_VECTORS);
+        for (int v = 0; v < V; v++) {
+            const char *from = w + v / PANEL_VECTORS * b->panel_bytes;
+            weights[v] = kind.load(from, v % PANEL_VECTORS);
+            if (kind.ahead > 0 && v % PANEL_VECTORS == 0)
+                __builtin_prefetch(from + kind.ahead);
+            if (kind.keep)
+                vf_store(tile + v * VF, weights[v]);
+        }
         UNROLL
         for (int t = 0; t < T; t++) {
             const vf input = vf_set(x[t * b->x_stride + k]);
             UNROLL
-            for (int v = 0; v < P * PANEL_VECTORS; v++)
-                acc[t][v] = vf_fma(input, weights[v], acc[t][v]);
+            for (int v = 0; v < V; v++)
+                sums[t][v] = vf_fma(input, weights[v], sums[t][v]);
         }
     }
     UNROLL
     for (int t = 0; t < T; t++) {
         UNROLL
-        for (int v = 0; v < P * PANEL_VECTORS; v++)
-            sums_store(y + t * b->y_stride + v * VF, acc[t][v], left - v * VF);
+        for (int v = 0; v < V; v++)
+            vf_store(y + t * b->y_stride + v * VF, sums[t][v]);
     }
 }
 
-typedef void float_block_fn(const struct float_block *b, float *y, const float *x, const char *w,
-                            int64_t left);
+typedef void float_block_fn(const struct float_block *b, float *y, const float *x, const char *w);
 
-#define FLOAT_BLOCK(name, T, P, load, step)                                                        \
-    static void name(const struct float_block *b, float *y, const float *x, const char *w,         \
-                     int64_t left)                                                                 \
+/* A block whose last panel is not whole: only n outputs exist. T <= HEIGHT. */
+static inline void float_edge(float_block_fn *block, const struct float_block *b, float *y,
+                              const float *x, const char *w, int64_t T, int64_t n)
+{
+    float sums[HEIGHT][MOST_VECTORS * VF];
+    struct float_block edge = *b;
+
+    edge.y_stride = MOST_VECTORS * VF;
+    for (int64_t t = 0; b->resume && t < T; t++)
+        memcpy(sums[t], y + t * b->y_stride, (size_t)n * sizeof *y);
+    block(&edge, sums[0], x, w);
+    for (int64_t t = 0; t < T; t++)
+        memcpy(y + t * b->y_stride, sums[t], (size_t)n * sizeof *y);
+}
+
+#define FLOAT_BLOCK(name, ...)                                                                     \
+    static void name(const struct float_block *b, float *y, const float *x, const char *w)         \
     {                                                                                              \
-        float_block(b, y, x, w, left, T, P, load, step);                                           \
+        float_block(b, y, x, w, (struct float_kind){__VA_ARGS__});                                 \
     }
 
-#define FEW_BLOCKS(dtype, bytes)                                                                   \
-    FLOAT_BLOCK(few_##dtype##_1, 1, LONE_PANELS(1), load_##dtype, GRAM_PANEL *bytes)               \
-    FLOAT_BLOCK(few_##dtype##_2, 2, LONE_PANELS(2), load_##dtype, GRAM_PANEL *bytes)               \
-    FLOAT_BLOCK(few_##dtype##_3, 3, LONE_PANELS(3), load_##dtype, GRAM_PANEL *bytes)               \
-    FLOAT_BLOCK(few_##dtype##_4, 4, LONE_PANELS(4), load_##dtype, GRAM_PANEL *bytes)               \
-    FLOAT_BLOCK(last_##dtype##_1, 1, 1, load_##dtype, GRAM_PANEL *bytes)                           \
-    FLOAT_BLOCK(last_##dtype##_2, 2, 1, load_##dtype, GRAM_PANEL *bytes)                           \
-    FLOAT_BLOCK(last_##dtype##_3, 3, 1, load_##dtype, GRAM_PANEL *bytes)                           \
-    FLOAT_BLOCK(last_##dtype##_4, 4, 1, load_##dtype, GRAM_PANEL *bytes)                           \
-    /* A tile [K][panels][GRAM_PANEL] of f32. */                                                   \
-    static void tile_##dtype(float *tile, const char *w, int64_t panel_bytes, int64_t panels,      \
-                             int64_t K)                                                            \
+/* Blocks of T tokens: the first of many, and, for few, all. */
+#define FIRST_BLOCKS(dtype, bytes, T)                                                              \
+    FLOAT_BLOCK(first_##dtype##_##T, T, FLOAT_WIDE, load_##dtype, GRAM_PANEL *bytes, true, 0)      \
+    FLOAT_BLOCK(first_lone_##dtype##_##T, T, 1, load_##dtype, GRAM_PANEL *bytes, true, 0)
+#define FEW_BLOCKS(dtype, bytes, T)                                                                \
+    FLOAT_BLOCK(few_##dtype##_##T, T, FEW_PANELS(T), load_##dtype, GRAM_PANEL *bytes, false,       \
+                AHEAD)                                                                             \
+    FLOAT_BLOCK(few_lone_##dtype##_##T, T, 1, load_##dtype, GRAM_PANEL *bytes, false, AHEAD)
+#define TILE_BLOCKS(T)                                                                             \
+    FLOAT_BLOCK(tile_##T, T, FLOAT_WIDE, load_f32, FLOAT_WIDE *GRAM_PANEL * 4, false, 0)           \
+    FLOAT_BLOCK(tile_lone_##T, T, 1, load_f32, GRAM_PANEL * 4, false, 0)
+
+#define BLOCKS_OF(dtype, bytes)                                                                    \
+    FIRST_BLOCKS(dtype, bytes, 4)                                                                  \
+    FIRST_BLOCKS(dtype, bytes, 5)                                                                  \
+    FIRST_BLOCKS(dtype, bytes, 6)                                                                  \
+    FEW_BLOCKS(dtype, bytes, 1)                                                                    \
+    FEW_BLOCKS(dtype, bytes, 2)                                                                    \
+    FEW_BLOCKS(dtype, bytes, 3)                                                                    \
+    FEW_BLOCKS(dtype, bytes, 4)                                                                    \
+    FEW_BLOCKS(dtype, bytes, 5)                                                                    \
+    FEW_BLOCKS(dtype, bytes, 6)
+
+BLOCKS_OF(f32, 4)
+BLOCKS_OF(f16, 2)
+BLOCKS_OF(bf16, 2)
+TILE_BLOCKS(3)
+TILE_BLOCKS(4)
+TILE_BLOCKS(5)
+TILE_BLOCKS(6)
+
+/* Blocks by tokens, of one panel and of several. Many tokens are cut into heights of 3 to 6, the
+ * greatest first. */
+struct float_blocks {
+    float_block_fn *lone[HEIGHT + 1], *wide[HEIGHT + 1];
+};
+
+#define ROW_4_TO_6(name)                                                                           \
     {                                                                                              \
-        for (int64_t p = 0; p < panels; p++)                                                       \
-            for (int64_t k = 0; k < K; k++)                                                        \
-                for (int v = 0; v < PANEL_VECTORS; v++)                                            \
-                    vf_store(tile + (k * panels + p) * GRAM_PANEL + v * VF,                        \
-                             load_##dtype(w + p * panel_bytes + k * GRAM_PANEL * bytes, v));       \
+        [4] = name##_4, name##_5, name##_6                                                         \
+    }
+#define ROW_3_TO_6(name)                                                                           \
+    {                                                                                              \
+        [3] = name##_3, name##_4, name##_5, name##_6                                               \
+    }
+#define ROW_1_TO_6(name)                                                                           \
+    {                                                                                              \
+        [1] = name##_1, name##_2, name##_3, name##_4, name##_5, name##_6                           \
     }
 
-FEW_BLOCKS(f32, 4)
-FEW_BLOCKS(f16, 2)
-FEW_BLOCKS(bf16, 2)
+static const struct float_blocks tile_blocks = {ROW_3_TO_6(tile_lone), ROW_3_TO_6(tile)};
 
-#define MANY_BLOCK(T)                                                                              \
-    FLOAT_BLOCK(many_##T, T, FLOAT_WIDE, load_f32, FLOAT_WIDE *GRAM_PANEL * 4)                     \
-    FLOAT_BLOCK(many_last_##T, T, 1, load_f32, GRAM_PANEL * 4)
-
-MANY_BLOCK(1)
-MANY_BLOCK(2)
-MANY_BLOCK(3)
-MANY_BLOCK(4)
-MANY_BLOCK(5)
-MANY_BLOCK(6)
-
-/* By tokens less one: blocks of FLOAT_WIDE panels, and of one. */
-static float_block_fn *const many_blocks[HEIGHT] = {many_1, many_2, many_3, many_4, many_5, many_6};
-static float_block_fn *const many_last_blocks[HEIGHT] = {many_last_1, many_last_2, many_last_3,
-                                                         many_last_4, many_last_5, many_last_6};
+#define FORM(dtype, bytes)                                                                         \
+    {                                                                                              \
+        bytes, {ROW_1_TO_6(few_lone_##dtype), ROW_1_TO_6(few_##dtype)},                            \
+        {                                                                                          \
+            ROW_4_TO_6(first_lone_##dtype), ROW_4_TO_6(first_##dtype)                              \
+        }                                                                                          \
+    }
 
 static const struct float_form {
     int64_t bytes; /* of an element */
-    /* By tokens less one: blocks of LONE_PANELS panels, and of one. */
-    float_block_fn *few[FEW], *last[FEW];
-    void (*tile)(float *tile, const char *w, int64_t panel_bytes, int64_t panels, int64_t K);
+    struct float_blocks few, first;
 } float_forms[] = {
-#define FORM(dtype, bytes)                                                                         \
-    {                                                                                              \
-        bytes, {few_##dtype##_1, few_##dtype##_2, few_##dtype##_3, few_##dtype##_4},               \
-            {last_##dtype##_1, last_##dtype##_2, last_##dtype##_3, last_##dtype##_4}, tile_##dtype \
-    }
     [GRAM_F32] = FORM(f32, 4),
     [GRAM_F16] = FORM(f16, 2),
     [GRAM_BF16] = FORM(bf16, 2),
@@ -189,53 +230,100 @@ static inline const char *weights_at(const struct float_linear *l, int64_t panel
     return (const char *)l->w->data + at * l->form->bytes;
 }
 
+/* `rows` <= HEIGHT tokens from t against `panels` panels from p, whose weights of block.K inputs
+ * from k lie at w. */
+static inline void linear_block(const struct float_linear *l, const struct float_blocks *blocks,
+                                int64_t t, int64_t rows, int64_t p, int64_t panels, int64_t k,
+                                const void *w)
+{
+    float_block_fn *block = panels == 1 ? blocks->lone[rows] : blocks->wide[rows];
+    const int64_t left = l->w->rows - p * GRAM_PANEL;
+    float *y = l->y + t * l->block.y_stride + p * GRAM_PANEL;
+    const float *x = l->x + t * l->block.x_stride + k;
+
+    if (left >= panels * GRAM_PANEL)
+        block(&l->block, y, x, w);
+    else
+        float_edge(block, &l->block, y, x, w, rows, left);
+}
+
 static inline void linear_few(const struct float_linear *l, int64_t begin, int64_t end)
 {
-    static const int wide[FEW] = {LONE_PANELS(1), LONE_PANELS(2), LONE_PANELS(3), LONE_PANELS(4)};
+    static const int wide[HEIGHT + 1] = {1,
+                                         FEW_PANELS(1),
+                                         FEW_PANELS(2),
+                                         FEW_PANELS(3),
+                                         FEW_PANELS(4),
+                                         FEW_PANELS(5),
+                                         FEW_PANELS(6)};
 
-    for (int64_t p = begin; p < end;) {
-        const bool is_wide = p + wide[l->T - 1] <= end;
-        float_block_fn *block = is_wide ? l->form->few[l->T - 1] : l->form->last[l->T - 1];
-        block(&l->block, l->y + p * GRAM_PANEL, l->x, weights_at(l, p, 0),
-              l->w->rows - p * GRAM_PANEL);
-        p += is_wide ? wide[l->T - 1] : 1;
+    for (int64_t p = begin, panels; p < end; p += panels) {
+        panels = p + wide[l->T] <= end ? wide[l->T] : 1;
+        linear_block(l, &l->form->few, 0, l->T, p, panels, 0, weights_at(l, p, 0));
     }
 }
 
-/* All tokens against a tile of `panels` panels from p and of block.K inputs from k; as few blocks
- * as can be, of heights as equal as can be. */
-static inline void linear_tile(const struct float_linear *l, int64_t p, int64_t panels, int64_t k,
-                               const float *tile)
+/* Bring the inputs from k on of `panels` panels nearer, part `part` of `parts`. */
+static inline void fetch_tile(const struct float_linear *l, int64_t p, int64_t panels, int64_t k,
+                              int64_t part, int64_t parts)
+{
+    const int64_t bytes = gram_min_i64(TILE_K, l->w->cols - k) * GRAM_PANEL * l->form->bytes;
+    const int64_t lines = bytes / 64, begin = lines * part / parts,
+                  end = lines * (part + 1) / parts;
+
+    for (int64_t i = 0; i < panels; i++)
+        for (int64_t line = begin; line < end; line++)
+            __builtin_prefetch(weights_at(l, p + i, k) + 64 * line, 0, 2);
+}
+
+/* All tokens against block.K inputs from k of `panels` panels from p, in blocks of heights as equal
+ * as can be; meanwhile the tile that comes next, at next_p and next_k, is on its way. */
+static inline void linear_tile(struct float_linear *l, int64_t p, int64_t panels, int64_t k,
+                               int64_t next_p, int64_t next_k)
 {
     const int64_t blocks = gram_ceil_div(l->T, HEIGHT);
-    float_block_fn *const *block = panels == 1 ? many_last_blocks : many_blocks;
+    const int64_t first = gram_ceil_div(l->T, blocks), rest = l->T - first;
 
-    for (int64_t i = 0; i < blocks; i++) {
-        const int64_t t = l->T * i / blocks, rows = l->T * (i + 1) / blocks - t;
-        block[rows - 1](&l->block, l->y + t * l->block.y_stride + p * GRAM_PANEL,
-                        l->x + t * l->block.x_stride + k, (const char *)tile,
-                        l->w->rows - p * GRAM_PANEL);
+    l->block.panel_bytes = GRAM_PANEL * l->w->cols * l->form->bytes;
+    linear_block(l, &l->form->first, 0, first, p, panels, k, weights_at(l, p, k));
+    l->block.panel_bytes = GRAM_PANEL * (int64_t)sizeof(float); /* in the tile */
+    for (int64_t i = 0; i < blocks - 1; i++) {
+        const int64_t t = first + rest * i / (blocks - 1);
+        const int64_t end = first + rest * (i + 1) / (blocks - 1);
+        fetch_tile(l, next_p, panels, next_k, i, blocks - 1);
+        linear_block(l, &tile_blocks, t, end - t, p, panels, k, l->block.tile);
     }
 }
 
-static inline void linear_many(struct float_linear *l, int64_t begin, int64_t end, float *tile)
+/* Panels [begin, end), at most GROUP: tile by tile along the panels, then along k. */
+static inline void linear_many(struct float_linear *l, int64_t begin, int64_t end)
 {
-    const int64_t panel_bytes = l->block.panel_bytes;
-    int64_t k = 0;
-
-    l->block.panel_bytes = GRAM_PANEL * (int64_t)sizeof *tile; /* of a tile */
-    do {
+    for (int64_t k = 0; k == 0 || k < l->w->cols; k += TILE_K) {
         l->block.K = gram_min_i64(TILE_K, l->w->cols - k);
         l->block.resume = k > 0;
-        for (int64_t p = begin; p < end;) {
-            const int64_t panels = p + FLOAT_WIDE <= end ? FLOAT_WIDE : 1;
-            l->form->tile(tile, weights_at(l, p, k), panel_bytes, panels, l->block.K);
-            linear_tile(l, p, panels, k, tile);
-            p += panels;
+        for (int64_t p = begin, panels; p < end; p += panels) {
+            panels = p + FLOAT_WIDE <= end ? FLOAT_WIDE : 1;
+            const bool wraps = p + 2 * panels > end;
+            const int64_t next_k = wraps && k + TILE_K < l->w->cols ? k + TILE_K : k;
+            linear_tile(l, p, panels, k, wraps ? begin : p + panels, next_k);
         }
-        k += TILE_K;
-    } while (k < l->w->cols);
-    l->block.panel_bytes = panel_bytes;
+    }
+}
+
+/* As many tokens at a time as keep their inputs in the second cache. */
+static inline void linear_tokens(struct float_linear *l, int64_t begin, int64_t end)
+{
+    const int64_t T = l->T, blocks = gram_ceil_div(T, TOKENS);
+    const struct float_linear all = *l;
+
+    for (int64_t i = 0; i < blocks; i++) {
+        const int64_t t = T * i / blocks;
+        l->T = T * (i + 1) / blocks - t;
+        l->x = all.x + t * l->block.x_stride;
+        l->y = all.y + t * l->block.y_stride;
+        for (int64_t p = begin; p < end; p += GROUP)
+            linear_many(l, p, gram_min_i64(p + GROUP, end));
+    }
 }
 
 static inline void float_linear_body(float *y, int64_t y_stride, const float *x, int64_t x_stride,
@@ -249,13 +337,17 @@ static inline void float_linear_body(float *y, int64_t y_stride, const float *x,
         .T = T,
         .w = w,
         .form = form,
-        .block = {y_stride, x_stride, w->cols, GRAM_PANEL * w->cols * form->bytes, false},
+        .block = {.y_stride = y_stride,
+                  .x_stride = x_stride,
+                  .K = w->cols,
+                  .panel_bytes = GRAM_PANEL * w->cols * form->bytes,
+                  .tile = scratch},
     };
 
-    if (T > 0 && T <= FEW)
+    if (T > 0 && T <= HEIGHT)
         linear_few(&l, begin, end);
-    for (int64_t p = begin; T > FEW && p < end; p += GROUP)
-        linear_many(&l, p, gram_min_i64(p + GROUP, end), scratch);
+    else if (T > HEIGHT)
+        linear_tokens(&l, begin, end);
 }
 
 #endif
