@@ -19,6 +19,7 @@ enum gram_status load_runtime(struct loaded *loaded, const struct common_options
         return GRAM_OK;
     options.threads = (int)common->threads;
     options.cpu = common->cpu;
+    options.activations = common->activations;
     return gram_runtime_open(&loaded->runtime, &options, err);
 }
 

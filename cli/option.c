@@ -28,6 +28,18 @@ static const struct gram_choice *cpu_choices(void)
     return cpu_levels;
 }
 
+static const struct gram_choice activation_kinds[] = {
+    {"int16", "two parts of int8, sums exact"},
+    {"int8", "one part"},
+    {"f32", "as they are"},
+    {NULL, NULL},
+};
+
+static const struct gram_choice *activation_choices(void)
+{
+    return activation_kinds;
+}
+
 /* clang-format off */
 #define AT(field) offsetof(struct common_options, field)
 const struct option_row common_rows[] = {
@@ -35,6 +47,9 @@ const struct option_row common_rows[] = {
      .help = "threads to compute with [as many as the process may use]", .offset = AT(threads)},
     {.name = "cpu", .type = OPTION_CHOICE, .argument = "LEVEL", .choices = cpu_choices,
      .help = "highest kernel level to use [$GRAM_CPU, else the best there is]", .offset = AT(cpu)},
+    {.name = "activations", .type = OPTION_CHOICE, .argument = "KIND", .choices = activation_choices,
+     .help = "what weight-only integer schemes multiply with: int16, int8, f32 [int16]",
+     .offset = AT(activations)},
     {.name = "json", .help = "print one JSON object on standard output", .offset = AT(json)},
     {.name = "quiet", .letter = 'q', .help = "results and errors only", .offset = AT(quiet)},
     {.name = "no-progress", .help = "no progress bar", .offset = AT(no_progress)},

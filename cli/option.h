@@ -48,6 +48,7 @@ struct common_options {
     bool help, json, quiet, no_progress;
     int64_t threads;
     const char *cpu;
+    const char *activations;
 };
 extern const struct option_row common_rows[];
 

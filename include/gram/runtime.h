@@ -16,8 +16,13 @@ struct gram_runtime_options {
     int threads;     /* 1..256; 0 = as many as the process may run on [0] */
     const char *cpu; /* highest kernel level to use: "ref", "avx2", "avx512", "avx512vnni", "neon",
                         "dotprod"; NULL = GRAM_CPU from the environment, else the best there is */
+    const char *activations; /* what weight-only integer schemes (w4a16) multiply their codes with:
+                                "int16": two int8 parts, quantized as they come, whose products are
+                                summed exactly: as precise as floats, and faster; "int8": the first
+                                part alone; "f32". Schemes that name int8 activations (w8a8) have
+                                them anyway. NULL = "int16" */
 };
-#define GRAM_RUNTIME_OPTIONS_INIT {sizeof(struct gram_runtime_options), 0, NULL}
+#define GRAM_RUNTIME_OPTIONS_INIT {sizeof(struct gram_runtime_options), 0, NULL, NULL}
 
 /* Start the pool and choose the kernels. options may be NULL. Returns GRAM_OK, GRAM_EINVAL (a level
  * that is unknown or that this processor lacks), GRAM_ENOMEM. *out is NULL on failure. */

@@ -3,6 +3,7 @@
 
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <gram/gram.h>
 #include "base/cpu.h"
@@ -26,12 +27,24 @@ static enum gram_status choose_level(unsigned *flags, const char *name, struct g
     return name && name[0] ? gram_cpu_mask(flags, name, *flags, err) : GRAM_OK;
 }
 
+static enum gram_status choose_activations(int *parts, const char *name, struct gram_error *err)
+{
+    static const char *const names[] = {"f32", "int8", "int16"}; /* by parts */
+
+    for (*parts = 2; *parts >= 0; --*parts) {
+        if (!name || strcmp(name, names[*parts]) == 0)
+            return GRAM_OK;
+    }
+    return gram_fail(err, GRAM_EINVAL, "activations '%s' are not int16, int8 or f32", name);
+}
+
 enum gram_status gram_runtime_open(struct gram_runtime **out,
                                    const struct gram_runtime_options *options,
                                    struct gram_error *err)
 {
     const struct gram_runtime_options defaults = GRAM_RUNTIME_OPTIONS_INIT;
     unsigned flags;
+    int parts;
 
     *out = NULL;
     if (!options)
@@ -40,10 +53,12 @@ enum gram_status gram_runtime_open(struct gram_runtime **out,
         return gram_fail(err, GRAM_EINVAL, "threads is %d, must be from 1 to %d, or 0 for all",
                          options->threads, MAX_THREADS);
     GRAM_TRY(choose_level(&flags, options->cpu, err));
+    GRAM_TRY(choose_activations(&parts, options->activations, err));
     struct gram_runtime *rt = calloc(1, sizeof *rt);
     if (!rt)
         return gram_fail_memory(err, "the runtime");
     rt->cpu_flags = flags;
+    rt->activation_parts = parts;
     const int threads = options->threads ? options->threads : usable_cpus();
     const enum gram_status status = gram_pool_open(&rt->pool, threads, err);
     if (status != GRAM_OK) {

@@ -8,6 +8,7 @@
 struct gram_runtime {
     struct gram_pool *pool;
     unsigned cpu_flags;
+    int activation_parts; /* of int8, that weight-only codes multiply; 0: f32 */
 };
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/pack.h"
 #include "tensor/dtype.h"
 
 /* The scheme of the most linears; the first among equals. */
@@ -67,7 +68,8 @@ static enum gram_status open_parts(struct gram_model *model, const char *path,
 {
     GRAM_TRY(gram_checkpoint_open(&model->ck, path, err));
     GRAM_TRY(gram_arch_build(&model->ck.desc, &model->graph, err));
-    return bind_slots(model, err);
+    GRAM_TRY(bind_slots(model, err));
+    return gram_model_pack(model, err);
 }
 
 enum gram_status gram_model_open(struct gram_model **out, struct gram_runtime *rt, const char *path,

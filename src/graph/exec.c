@@ -132,6 +132,7 @@ bool gram_exec_run(struct gram_exec *exec, const struct gram_exec_call *call)
     exec->rows = call->rows;
     exec->position = call->position;
     exec->n_last = call->n_last;
+    exec->acts_of = GRAM_NONE;
     exec->values[g->result] = call->result;
     if (g->rope_half > 0)
         prepare_rope(exec, call->length);

@@ -8,12 +8,19 @@
 #include "base/pool.h"
 #include "graph/graph.h"
 #include "kernels/kernels.h"
+#include "kernels/panels.h"
 
-/* What stands behind a parameter: a matrix for linears and embeddings, or a vector of f32. This is where
- * an adapter, a fake quantizer or an observer of a linear plugs in. */
+/*
+ * What stands behind a parameter: a matrix for linears and embeddings, or a vector of f32. A matrix that is
+ * multiplied often has been repacked into one kind of panels; `weight` then tells its scheme and still reads
+ * row by row. This is where an adapter, a fake quantizer or an observer of a linear plugs in.
+ */
 struct gram_binding {
     struct gram_weight weight;
     const float *vector;
+    struct gram_int_panels int_panels;     /* codes is NULL: none */
+    int act_parts;                         /* ... parts of int8 that activations come in: 1 or 2 */
+    struct gram_float_panels float_panels; /* data is NULL: none */
 };
 
 /*
@@ -38,7 +45,9 @@ struct gram_exec {
     int64_t max_rows;
     float *rope_cos, *rope_sin; /* [max_rows, rope_half] of this call */
     float *inv_freq;            /* [rope_half] */
-    void *shared;               /* scratch of all workers */
+    void *shared;               /* scratch of all workers: the activations as codes */
+    struct gram_int_acts acts;  /* ... of value acts_of (GRAM_NONE: none yet in this call) */
+    int acts_of;
     char *scratch;              /* [threads][scratch_bytes] */
     int64_t scratch_bytes;
     struct gram_arena arena;    /* owns all of the above */

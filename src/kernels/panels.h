@@ -11,6 +11,7 @@
 #ifndef GRAM_KERNELS_PANELS_H
 #define GRAM_KERNELS_PANELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "tensor/weight.h"
@@ -62,10 +63,15 @@ struct gram_int_acts {
     int64_t span, spans;    /* inputs per scale; scales per token */
     int64_t group, groups;  /* of the weight they are made for */
     int8_t *codes;          /* [rows][stride]; zero behind cols */
-    int64_t stride;         /* cols rounded up to a multiple of 64 */
+    int64_t stride;         /* gram_acts_stride(cols) */
     float *scales;          /* [rows][spans] */
     int32_t *sums;          /* [rows][groups]: sum of the codes of each group */
 };
+
+static inline int64_t gram_acts_stride(int64_t cols)
+{
+    return (cols + 63) / 64 * 64;
+}
 
 /* Quantize row t of x [cols] into acts. */
 typedef void gram_quantize_acts_fn(const struct gram_int_acts *acts, int64_t t, const float *x);

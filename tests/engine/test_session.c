@@ -12,18 +12,45 @@ struct world {
     int32_t tokens[N];
 };
 
-static void open_world(struct world *w, int threads, const char *cpu)
+static void open_path(struct world *w, const char *path,
+                      const struct gram_runtime_options *options)
 {
-    struct gram_runtime_options options = GRAM_RUNTIME_OPTIONS_INIT;
     struct gram_error err;
 
-    options.threads = threads;
-    options.cpu = cpu;
-    MUST(gram_runtime_open(&w->rt, &options, &err));
-    MUST(gram_model_open(&w->model, w->rt, source_path("models/hamlet"), &err));
+    MUST(gram_runtime_open(&w->rt, options, &err));
+    MUST(gram_model_open(&w->model, w->rt, path, &err));
     gram_model_info(w->model, &w->info);
     for (int i = 0; i < N; i++)
         w->tokens[i] = (int32_t)((i * 7919 + 13) % w->info.vocab);
+}
+
+static void open_world(struct world *w, int threads, const char *cpu)
+{
+    struct gram_runtime_options options = GRAM_RUNTIME_OPTIONS_INIT;
+
+    options.threads = threads;
+    options.cpu = cpu;
+    open_path(w, source_path("models/hamlet"), &options);
+}
+
+/* The model quantized, with activations as named (NULL: the default). */
+static void open_quantized(struct world *w, const char *scheme, int threads,
+                           const char *activations)
+{
+    struct gram_runtime_options options = GRAM_RUNTIME_OPTIONS_INIT;
+    struct gram_quantize_options how = GRAM_QUANTIZE_OPTIONS_INIT;
+    struct gram_runtime *rt;
+    struct gram_error err;
+    char out[256];
+
+    snprintf(out, sizeof out, "%s/%s", fresh_folder(), scheme);
+    how.scheme = scheme;
+    MUST(gram_runtime_open(&rt, NULL, &err));
+    MUST(gram_quantize(rt, source_path("models/hamlet"), out, &how, NULL, NULL, &err));
+    gram_runtime_close(&rt);
+    options.threads = threads;
+    options.activations = activations;
+    open_path(w, out, &options);
 }
 
 static void close_world(struct world *w)
@@ -107,6 +134,52 @@ static void threads_do_not_change_a_bit(void **state)
     close_world(&one);
 }
 
+static const char *const schemes[] = {"w8a16", "w6a16", "w5a16-g64", "w4a16", "w4a16-g32-asym",
+                                      "w3a16", "w2a16-g64", "w8a16-tensor"};
+
+static void integer_activations_are_as_precise_as_floats(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        struct world floats, ints;
+        open_quantized(&floats, schemes[i], 2, "f32");
+        open_quantized(&ints, schemes[i], 2, NULL);
+        float *a = logits_of(&floats, 512, N), *b = logits_of(&ints, 512, N);
+        must_be_close(&floats, a, b, 5e-3); /* of logits up to 30; int8 alone is off by 0.3 */
+        free(a), free(b);
+        close_world(&floats);
+        close_world(&ints);
+    }
+}
+
+static void quantized_logits_do_not_depend_on_threads_or_pieces(void **state)
+{
+    static const char *const both[] = {"w8a8", "w4a16"};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct world one, three;
+        open_quantized(&one, both[i], 1, NULL);
+        open_quantized(&three, both[i], 3, NULL);
+        float *a = logits_of(&one, 512, N), *b = logits_of(&three, 512, N);
+        float *pieces = logits_of(&three, 64, 7);
+        assert_memory_equal(a, b, N * (size_t)one.info.vocab * sizeof *a);
+        must_be_close(&one, a, pieces, 0.1); /* rounding may move an int8 activation by one */
+        free(a), free(b), free(pieces);
+        close_world(&one);
+        close_world(&three);
+    }
+}
+
+static void unknown_activations_are_refused(void **state)
+{
+    struct gram_runtime_options options = GRAM_RUNTIME_OPTIONS_INIT;
+    struct gram_runtime *rt;
+    struct gram_error err;
+    (void)state;
+    options.activations = "int7";
+    MUST_FAIL(GRAM_EINVAL, "int7", gram_runtime_open(&rt, &options, &err));
+}
+
 static void the_scalar_level_agrees_with_the_best(void **state)
 {
     struct world best, ref;
@@ -167,6 +240,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_give_the_same_as_the_whole),
         cmocka_unit_test(threads_do_not_change_a_bit),
+        cmocka_unit_test(integer_activations_are_as_precise_as_floats),
+        cmocka_unit_test(quantized_logits_do_not_depend_on_threads_or_pieces),
+        cmocka_unit_test(unknown_activations_are_refused),
         cmocka_unit_test(the_scalar_level_agrees_with_the_best),
         cmocka_unit_test(rewinding_forgets),
         cmocka_unit_test(what_does_not_fit_is_refused_and_changes_nothing),

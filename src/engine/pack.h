@@ -1,0 +1,15 @@
+/* Repacking linears into panels when a model is opened. */
+#ifndef GRAM_ENGINE_PACK_H
+#define GRAM_ENGINE_PACK_H
+
+#include "engine/model.h"
+
+/*
+ * Give every linear of the model its panels, in parallel, and let go of the mapped pages that they were
+ * made from. Codes are repacked for integer activations where their scheme has them, or where the runtime
+ * gives them to weight-only codes. Returns GRAM_OK, GRAM_EUNSUPPORTED (int8 activations with groups that no
+ * kernel multiplies), GRAM_ENOMEM.
+ */
+enum gram_status gram_model_pack(struct gram_model *model, struct gram_error *err);
+
+#endif
