@@ -1,7 +1,7 @@
 /*
  * Panels take the place of the file's layout: what is multiplied often is streamed in the order that the
- * kernels want it, and the file's own pages are given back. The embedding stays as it is, because its rows are
- * looked up one by one.
+ * kernels want it, and the file's own pages are given back. The embedding stays as it is too, because its
+ * rows are looked up one by one.
  */
 #include "engine/pack.h"
 

@@ -1,6 +1,6 @@
 /*
- * y = x W' + b: the one place where weights meet activations. The weight may be dense or codes on any grid, and may
- * have been repacked into panels; what it is decides between three ways:
+ * y = x W' + b: the one place where weights meet activations. The weight may be dense or codes on any grid,
+ * and may have been repacked into panels; what it is decides between three ways:
  *   integer  codes in panels times int8 activations, summed exactly
  *   panels   elements in panels times f32 activations
  *   decoded  a tile of any weight is decoded to f32 and multiplied with all rows of x
