@@ -31,6 +31,8 @@ static const struct gram_kernels reference = {
     .dot_f32 = gram_dot_f32__ref,
     .axpy = gram_axpy__ref,
     .float_linear = gram_float_linear__ref,
+    .attend = gram_attend__ref,
+    .attend_store = gram_attend_store__ref,
 };
 
 #define USE_F32(kernels, isa)                                                                      \
@@ -39,6 +41,8 @@ static const struct gram_kernels reference = {
         (kernels)->dot_f32 = gram_dot_f32__##isa;                                                  \
         (kernels)->axpy = gram_axpy__##isa;                                                        \
         (kernels)->float_linear = gram_float_linear__##isa;                                        \
+        (kernels)->attend = gram_attend__##isa;                                                    \
+        (kernels)->attend_store = gram_attend_store__##isa;                                        \
         (kernels)->rmsnorm = gram_rmsnorm__##isa;                                                  \
         (kernels)->softmax = gram_softmax__##isa;                                                  \
         (kernels)->swiglu = gram_swiglu__##isa;                                                    \

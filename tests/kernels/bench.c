@@ -330,4 +330,6 @@ void bench_level(const char *level, const struct gram_kernels *kernels,
     }
     if (wanted("float_linear", context))
         bench_float_linear(level, kernels, &top, b.stream, STREAM_BYTES);
+    if (wanted("attend", context))
+        bench_attend(level, kernels, &top);
 }

@@ -35,6 +35,8 @@ static const struct kernel_row {
     {"decode_u8", AT(decode[GRAM_STORE_U8]), check_decode_codes, GRAM_STORE_U8},
     {"gemm_f32", AT(gemm_f32), check_gemm_f32, 0},
     {"float_linear", AT(float_linear), check_float_linear, 0},
+    {"attend", AT(attend), check_attend, 0},
+    {"attend_store", AT(attend_store), check_attend_store, 0},
     {"quantize_i8", AT(quantize_i8), check_quantize_i8, 0},
     {"dot_i8", AT(dot_i8), check_dot_i8, 0},
     {"rmsnorm", AT(rmsnorm), check_rmsnorm, 0},

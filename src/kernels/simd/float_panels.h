@@ -1,14 +1,5 @@
 /*
- * Linears over float panels, over the vectors of the vec_*.h that was included before.
- *
- * A sum of outer products: for every input k, the x[t][k] of up to six tokens, each copied to all
- * lanes, times the sixteen weights of input k of some panels. Lanes are outputs, so nothing is
- * folded at the end, and every y[t][n] is one chain of multiply-adds in the order of k: its bits
- * depend neither on T nor on the panels beside it.
- *
- *            panel p          panel p+1
- *   k = 0   w0 w1 .. w15     w16 .. w31     acc[t][0] += x[t][0] * (w0 .. w15)
- *   k = 1   w0 w1 .. w15     w16 .. w31     acc[t][1] += x[t][0] * (w16 .. w31), then k = 1
+ * Linears over float panels: blocks of simd/float_block.h over all tokens and panels of a call.
  *
  * Few tokens (generation) run along the whole of k and stream the panels from memory; one token
  * takes FLOAT_LONE panels at a time, so that enough chains are in flight. Many tokens (a prompt)
@@ -22,107 +13,16 @@
 #include <string.h>
 
 #include "base/checked.h"
-#include "kernels/panels.h"
-#include "kernels/simd/inline.h"
+#include "kernels/simd/float_block.h"
 
 enum {
-    PANEL_VECTORS = GRAM_PANEL / VF,
-    MOST_VECTORS = 8, /* of weights in a block */
-    HEIGHT = 6,       /* tokens of a block */
-    TILE_K = 128,     /* a tile of AVX-512 takes 32 KiB */
-    TOKENS = 132,     /* whose inputs stay in the second cache */
-    AHEAD = 1024,     /* bytes to prefetch from memory; the hardware stops at the end of a page */
-    GROUP = 16, /* panels whose sums stay in the second cache, with TILE_K inputs of all tokens */
+    TILE_K = 128, /* a tile of AVX-512 takes 32 KiB */
+    TOKENS = 132, /* whose inputs stay in the second cache */
+    GROUP = 16,   /* panels whose sums stay in the second cache, with TILE_K inputs of all tokens */
 };
 
 /* Panels of a block of few tokens. */
 #define FEW_PANELS(few) (FLOAT_LONE / (few) > FLOAT_WIDE ? FLOAT_LONE / (few) : FLOAT_WIDE)
-
-/* What the blocks of one call share. */
-struct float_block {
-    int64_t y_stride, x_stride;
-    int64_t K;
-    int64_t panel_bytes; /* from one panel to the next */
-    bool resume;         /* y holds the sums of the inputs before */
-    float *tile;         /* [K][panels][GRAM_PANEL], for blocks that keep what they convert */
-};
-
-/* Vector v of the weights of one input in one panel. */
-typedef vf load_fn(const char *w, int v);
-
-ALWAYS_INLINE vf load_f32(const char *w, int v)
-{
-    return vf_load((const float *)(const void *)w + v * VF);
-}
-
-ALWAYS_INLINE vf load_f16(const char *w, int v)
-{
-    return vf_load_f16((const uint16_t *)(const void *)w + v * VF);
-}
-
-ALWAYS_INLINE vf load_bf16(const char *w, int v)
-{
-    return vf_load_bf16((const uint16_t *)(const void *)w + v * VF);
-}
-
-/* Sums of T tokens and V vectors of outputs: zero, or what y holds. */
-ALWAYS_INLINE void sums_start(vf sums[][MOST_VECTORS], const float *y, const struct float_block *b,
-                              int T, int V)
-{
-    UNROLL
-    for (int t = 0; t < T; t++) {
-        UNROLL
-        for (int v = 0; v < V; v++)
-            sums[t][v] = b->resume ? vf_load(y + t * b->y_stride + v * VF) : vf_set(0.0f);
-    }
-}
-
-/* What tells the blocks apart; all constant after inlining. */
-struct float_kind {
-    int T, P;      /* tokens and panels */
-    load_fn *load; /* of the weights at w */
-    int step;      /* bytes from one input to the next */
-    bool keep;     /* in the tile */
-    int ahead;     /* bytes to prefetch ahead of the load; 0: none */
-};
-
-/* y[t][n] for t < T and all outputs of P panels. */
-ALWAYS_INLINE void float_block(const struct float_block *b, float *y, const float *x, const char *w,
-                               struct float_kind kind)
-{
-    const int T = kind.T, V = kind.P * PANEL_VECTORS;
-    float *tile = b->tile;
-    vf sums[HEIGHT][MOST_VECTORS], weights[MOST_VECTORS];
-
-    sums_start(sums, y, b, T, V);
-    UNROLL_TWICE
-    for (int64_t k = 0; k < b->K; k++, w += kind.step, tile += kind.keep ? V * VF : 0) {
-        UNROLL
-        for (int v = 0; v < V; v++) {
-            const char *from = w + v / PANEL_VECTORS * b->panel_bytes;
-            weights[v] = kind.load(from, v % PANEL_VECTORS);
-            if (kind.ahead > 0 && v % PANEL_VECTORS == 0)
-                __builtin_prefetch(from + kind.ahead);
-            if (kind.keep)
-                vf_store(tile + v * VF, weights[v]);
-        }
-        UNROLL
-        for (int t = 0; t < T; t++) {
-            const vf input = vf_set(x[t * b->x_stride + k]);
-            UNROLL
-            for (int v = 0; v < V; v++)
-                sums[t][v] = vf_fma(input, weights[v], sums[t][v]);
-        }
-    }
-    UNROLL
-    for (int t = 0; t < T; t++) {
-        UNROLL
-        for (int v = 0; v < V; v++)
-            vf_store(y + t * b->y_stride + v * VF, sums[t][v]);
-    }
-}
-
-typedef void float_block_fn(const struct float_block *b, float *y, const float *x, const char *w);
 
 /* A block whose last panel is not whole: only n outputs exist. T <= HEIGHT. */
 static inline void float_edge(float_block_fn *block, const struct float_block *b, float *y,
@@ -139,23 +39,16 @@ static inline void float_edge(float_block_fn *block, const struct float_block *b
         memcpy(y + t * b->y_stride, sums[t], (size_t)n * sizeof *y);
 }
 
-#define FLOAT_BLOCK(name, ...)                                                                     \
-    static void name(const struct float_block *b, float *y, const float *x, const char *w)         \
-    {                                                                                              \
-        float_block(b, y, x, w, (struct float_kind){__VA_ARGS__});                                 \
-    }
-
 /* Blocks of T tokens: the first of many, and, for few, all. */
 #define FIRST_BLOCKS(dtype, bytes, T)                                                              \
-    FLOAT_BLOCK(first_##dtype##_##T, T, FLOAT_WIDE, load_##dtype, GRAM_PANEL *bytes, true, 0)      \
-    FLOAT_BLOCK(first_lone_##dtype##_##T, T, 1, load_##dtype, GRAM_PANEL *bytes, true, 0)
+    FLOAT_BLOCK(first_##dtype##_##T, T, FLOAT_WIDE, load_##dtype, true, 0)                         \
+    FLOAT_BLOCK(first_lone_##dtype##_##T, T, 1, load_##dtype, true, 0)
 #define FEW_BLOCKS(dtype, bytes, T)                                                                \
-    FLOAT_BLOCK(few_##dtype##_##T, T, FEW_PANELS(T), load_##dtype, GRAM_PANEL *bytes, false,       \
-                AHEAD)                                                                             \
-    FLOAT_BLOCK(few_lone_##dtype##_##T, T, 1, load_##dtype, GRAM_PANEL *bytes, false, AHEAD)
+    FLOAT_BLOCK(few_##dtype##_##T, T, FEW_PANELS(T), load_##dtype, false, AHEAD)                   \
+    FLOAT_BLOCK(few_lone_##dtype##_##T, T, 1, load_##dtype, false, AHEAD)
 #define TILE_BLOCKS(T)                                                                             \
-    FLOAT_BLOCK(tile_##T, T, FLOAT_WIDE, load_f32, FLOAT_WIDE *GRAM_PANEL * 4, false, 0)           \
-    FLOAT_BLOCK(tile_lone_##T, T, 1, load_f32, GRAM_PANEL * 4, false, 0)
+    FLOAT_BLOCK(tile_##T, T, FLOAT_WIDE, load_f32, false, 0)                                       \
+    FLOAT_BLOCK(tile_lone_##T, T, 1, load_f32, false, 0)
 
 #define BLOCKS_OF(dtype, bytes)                                                                    \
     FIRST_BLOCKS(dtype, bytes, 4)                                                                  \
@@ -249,16 +142,11 @@ static inline void linear_block(const struct float_linear *l, const struct float
 
 static inline void linear_few(const struct float_linear *l, int64_t begin, int64_t end)
 {
-    static const int wide[HEIGHT + 1] = {1,
-                                         FEW_PANELS(1),
-                                         FEW_PANELS(2),
-                                         FEW_PANELS(3),
-                                         FEW_PANELS(4),
-                                         FEW_PANELS(5),
-                                         FEW_PANELS(6)};
+    static const int wide[HEIGHT] = {FEW_PANELS(1), FEW_PANELS(2), FEW_PANELS(3),
+                                     FEW_PANELS(4), FEW_PANELS(5), FEW_PANELS(6)};
 
     for (int64_t p = begin, panels; p < end; p += panels) {
-        panels = p + wide[l->T] <= end ? wide[l->T] : 1;
+        panels = p + wide[l->T - 1] <= end ? wide[l->T - 1] : 1;
         linear_block(l, &l->form->few, 0, l->T, p, panels, 0, weights_at(l, p, 0));
     }
 }
@@ -268,8 +156,8 @@ static inline void fetch_tile(const struct float_linear *l, int64_t p, int64_t p
                               int64_t part, int64_t parts)
 {
     const int64_t bytes = gram_min_i64(TILE_K, l->w->cols - k) * GRAM_PANEL * l->form->bytes;
-    const int64_t lines = bytes / 64, begin = lines * part / parts,
-                  end = lines * (part + 1) / parts;
+    const int64_t lines = bytes / 64;
+    const int64_t begin = lines * part / parts, end = lines * (part + 1) / parts;
 
     for (int64_t i = 0; i < panels; i++)
         for (int64_t line = begin; line < end; line++)
@@ -284,9 +172,11 @@ static inline void linear_tile(struct float_linear *l, int64_t p, int64_t panels
     const int64_t blocks = gram_ceil_div(l->T, HEIGHT);
     const int64_t first = gram_ceil_div(l->T, blocks), rest = l->T - first;
 
-    l->block.panel_bytes = GRAM_PANEL * l->w->cols * l->form->bytes;
+    l->block.step = GRAM_PANEL * l->form->bytes;
+    l->block.panel_bytes = l->w->cols * l->block.step;
     linear_block(l, &l->form->first, 0, first, p, panels, k, weights_at(l, p, k));
-    l->block.panel_bytes = GRAM_PANEL * (int64_t)sizeof(float); /* in the tile */
+    l->block.panel_bytes = GRAM_PANEL * (int64_t)sizeof *l->block.tile;
+    l->block.step = panels * l->block.panel_bytes;
     for (int64_t i = 0; i < blocks - 1; i++) {
         const int64_t t = first + rest * i / (blocks - 1);
         const int64_t end = first + rest * (i + 1) / (blocks - 1);
@@ -340,6 +230,7 @@ static inline void float_linear_body(float *y, int64_t y_stride, const float *x,
         .block = {.y_stride = y_stride,
                   .x_stride = x_stride,
                   .K = w->cols,
+                  .step = GRAM_PANEL * form->bytes,
                   .panel_bytes = GRAM_PANEL * w->cols * form->bytes,
                   .tile = scratch},
     };

@@ -38,6 +38,12 @@ static inline vf vf_load_bf16(const uint16_t *p)
     return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
 }
 
+/* Lanes to f16, rounded to nearest even. */
+static inline void vf_store_f16(uint16_t *p, vf v)
+{
+    vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v)));
+}
+
 /* The first n < VF lanes; zero in the others. */
 static inline vf vf_load_n(const float *p, int64_t n)
 {
