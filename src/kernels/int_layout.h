@@ -28,7 +28,10 @@
 #include "base/checked.h"
 #include "kernels/panels.h"
 
-enum { GRAM_QUAD_BYTES = 4 * GRAM_PANEL };
+enum {
+    GRAM_QUAD_BYTES = 4 * GRAM_PANEL,
+    GRAM_NARROW_GROUP = 255 /* inputs whose activations have a sum of 16 bits */
+};
 
 /* Bits of a code in the low plane and in the high one. */
 static inline int gram_low_bits(int bits)

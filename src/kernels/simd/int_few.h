@@ -1,0 +1,192 @@
+/*
+ * Integer linear for up to four tokens, over the quads of a level (vq).
+ * Weights come from memory once; vectors fall apart into quads in registers and meet every token
+ * there. Memory is the limit. It gives more to several readers than to one, so a few panels are
+ * read side by side, and each is asked for ahead of its use.
+ */
+#ifndef GRAM_KERNELS_SIMD_INT_FEW_H
+#define GRAM_KERNELS_SIMD_INT_FEW_H
+
+#include "kernels/int_layout.h"
+#include "kernels/simd/inline.h"
+
+enum {
+    INT_STEP = 8, /* quads; whole units of every width */
+    INT_FEW_TOKENS = 4,
+    INT_FEW_PANELS = 4,
+    INT_MOST_CHAINS = 4,
+    INT_AHEAD = 1024 /* bytes that are asked for before they are needed */
+};
+
+/* Panels side by side, for which there must be registers. */
+ALWAYS_INLINE int few_panels(int T)
+{
+    return T <= 2 ? INT_FEW_PANELS : INT_FEW_PANELS / 2;
+}
+
+/* Sums that an output has for one group: an addition takes longer than the next quad takes to come.
+ */
+ALWAYS_INLINE int few_chains(int P, int T)
+{
+    const int n = INT_CHAINS / (P * T);
+    return n > INT_MOST_CHAINS ? INT_MOST_CHAINS : n > 0 ? n : 1;
+}
+
+struct few_sums {
+    vq chain[INT_FEW_PANELS][INT_FEW_TOKENS][INT_MOST_CHAINS];
+};
+
+/* Quad j of a step that has n. */
+ALWAYS_INLINE vq step_codes(const uint8_t *in, int64_t n, int bits, int j)
+{
+    const int unit = gram_unit_quads(bits), first = j - j % unit;
+    const uint8_t *low = in + gram_quads_bytes(bits, first);
+    const uint8_t *high = low + gram_low_bytes(bits, gram_min_i64(unit, n - first));
+    return vq_codes(low, high, bits, j % unit);
+}
+
+/* The first n quads of a step of one panel; n is a constant, or less than INT_STEP. */
+ALWAYS_INLINE void few_step(vq (*sums)[INT_MOST_CHAINS], const uint8_t *in, const int8_t *x,
+                            int64_t x_stride, int64_t n, int bits, int chains, int T)
+{
+    UNROLL
+    for (int j = 0; j < INT_STEP; j++) {
+        if (j >= n)
+            continue;
+        const vq codes = step_codes(in, n, bits, j);
+        UNROLL
+        for (int t = 0; t < T; t++) {
+            vq *sum = &sums[t][j % chains];
+            *sum = vq_dot(*sum, codes, vx_load(x + t * x_stride + 4 * j), bits);
+        }
+    }
+}
+
+ALWAYS_INLINE void ask_ahead(const uint8_t *in, int64_t bytes)
+{
+    UNROLL
+    for (int64_t i = 0; i < bytes; i += 64)
+        __builtin_prefetch(in + INT_AHEAD + i);
+}
+
+/* Adds the products of n quads of P panels, panel_bytes apart, with T rows of x. */
+ALWAYS_INLINE void few_quads(struct few_sums *sums, const uint8_t *in, int64_t panel_bytes,
+                             const int8_t *x, int64_t x_stride, int64_t n, int bits, int P, int T)
+{
+    const int64_t step_bytes = gram_quads_bytes(bits, INT_STEP);
+
+    for (; n >= INT_STEP; n -= INT_STEP, in += step_bytes, x += 4 * INT_STEP) {
+        UNROLL
+        for (int p = 0; p < P; p++) {
+            ask_ahead(in + p * panel_bytes, step_bytes);
+            few_step(sums->chain[p], in + p * panel_bytes, x, x_stride, INT_STEP, bits,
+                     few_chains(P, T), T);
+        }
+    }
+    UNROLL
+    for (int p = 0; p < P; p++)
+        few_step(sums->chain[p], in + p * panel_bytes, x, x_stride, n, bits, few_chains(P, T), T);
+}
+
+/* Sums of a panel begin with what its offsets subtract. */
+ALWAYS_INLINE void few_start(vq (*sums)[INT_MOST_CHAINS], vq minus_offsets, const int32_t *x_sums,
+                             int64_t x_groups, bool is_narrow, int chains, int T)
+{
+    UNROLL
+    for (int t = 0; t < T; t++) {
+        sums[t][0] = vq_start(minus_offsets, x_sums[t * x_groups], is_narrow);
+        UNROLL
+        for (int c = 1; c < chains; c++)
+            sums[t][c] = vq_zero();
+    }
+}
+
+ALWAYS_INLINE vq few_total(const vq *chain, int chains)
+{
+    vq sum = chain[0];
+    UNROLL
+    for (int c = 1; c < chains; c++)
+        sum = vq_add(sum, chain[c]);
+    return sum;
+}
+
+/* Group g of P panels joins the outputs. */
+ALWAYS_INLINE void few_group(vqf (*out)[INT_FEW_TOKENS], const struct gram_int_acts *acts,
+                             const struct gram_int_panels *w, int64_t panel, int64_t g, int bits,
+                             int P, int T)
+{
+    const bool is_narrow = w->group <= GRAM_NARROW_GROUP;
+    const uint8_t *in = w->codes + panel * w->panel_bytes + gram_group_offset(w, g);
+    const int64_t at = (panel * w->groups + g) * GRAM_PANEL, next = w->groups * GRAM_PANEL;
+    const float *x_scales = acts->scales + gram_acts_span(acts, g);
+    struct few_sums sums;
+
+    UNROLL
+    for (int p = 0; p < P; p++)
+        few_start(sums.chain[p], vq_minus_offsets(w, at + p * next), acts->sums + g, acts->groups,
+                  is_narrow, few_chains(P, T), T);
+    few_quads(&sums, in, w->panel_bytes, acts->codes + g * w->group, acts->stride,
+              gram_group_quads(w, g), bits, P, T);
+    UNROLL
+    for (int p = 0; p < P; p++) {
+        const vqf scales = vqf_scales(w, at + p * next);
+        UNROLL
+        for (int t = 0; t < T; t++)
+            out[p][t] = vqf_add_group(out[p][t], few_total(sums.chain[p][t], few_chains(P, T)),
+                                      scales, x_scales[t * acts->spans]);
+    }
+}
+
+/* T tokens, which are all of acts, and P panels. */
+ALWAYS_INLINE void run_few(float *y, int64_t y_stride, const struct gram_int_acts *acts,
+                           const struct gram_int_panels *w, int64_t panel, int bits, int P, int T)
+{
+    vqf out[INT_FEW_PANELS][INT_FEW_TOKENS];
+
+    UNROLL
+    for (int p = 0; p < P; p++)
+        UNROLL
+    for (int t = 0; t < T; t++)
+        out[p][t] = vqf_zero();
+    for (int64_t g = 0; g < w->groups; g++)
+        few_group(out, acts, w, panel, g, bits, P, T);
+    UNROLL
+    for (int p = 0; p < P; p++)
+        UNROLL
+    for (int t = 0; t < T; t++)
+        vqf_store_n(y + t * y_stride + (panel + p) * GRAM_PANEL, out[p][t],
+                    w->rows - (panel + p) * GRAM_PANEL);
+}
+
+typedef void few_fn(float *y, int64_t y_stride, const struct gram_int_acts *acts,
+                    const struct gram_int_panels *w, int64_t begin, int64_t end);
+
+#define DEFINE_FEW(bits, T)                                                                        \
+    static void few_##bits##_##T(float *y, int64_t y_stride, const struct gram_int_acts *acts,     \
+                                 const struct gram_int_panels *w, int64_t begin, int64_t end)      \
+    {                                                                                              \
+        for (; begin + few_panels(T) <= end; begin += few_panels(T))                               \
+            run_few(y, y_stride, acts, w, begin, bits, few_panels(T), T);                          \
+        for (; begin < end; begin++)                                                               \
+            run_few(y, y_stride, acts, w, begin, bits, 1, T);                                      \
+    }
+#define DEFINE_FEWS(bits)                                                                          \
+    DEFINE_FEW(bits, 1) DEFINE_FEW(bits, 2) DEFINE_FEW(bits, 3) DEFINE_FEW(bits, 4)
+#define FEWS(bits)                                                                                 \
+    {                                                                                              \
+        NULL, few_##bits##_1, few_##bits##_2, few_##bits##_3, few_##bits##_4                       \
+    }
+
+DEFINE_FEWS(2)
+DEFINE_FEWS(3)
+DEFINE_FEWS(4)
+DEFINE_FEWS(5)
+DEFINE_FEWS(6)
+DEFINE_FEWS(8)
+
+/* By bits and tokens. */
+static few_fn *const int_linear_few[9][INT_FEW_TOKENS + 1] = {
+    [2] = FEWS(2), [3] = FEWS(3), [4] = FEWS(4), [5] = FEWS(5), [6] = FEWS(6), [8] = FEWS(8),
+};
+
+#endif
