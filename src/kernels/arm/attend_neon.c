@@ -1,6 +1,6 @@
 /* Attention over a cache in f16: NEON. */
 #include "kernels/simd/vec_neon.h"
-#include "kernels/simd/attend.h"
+#include "kernels/simd/attend_tiles.h"
 #include "kernels/variants.h"
 
 void gram_attend__neon(const struct gram_attend *a, float *scratch)

@@ -1,6 +1,6 @@
 /* Attention over a cache in f16: AVX-512. */
 #include "kernels/simd/vec_avx512.h"
-#include "kernels/simd/attend.h"
+#include "kernels/simd/attend_tiles.h"
 #include "kernels/variants.h"
 
 void gram_attend__avx512(const struct gram_attend *a, float *scratch)

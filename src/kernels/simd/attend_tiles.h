@@ -10,8 +10,8 @@
  *
  * A tile in which a query sees nothing leaves its sums as they are: multiplied by 1, plus zeros.
  */
-#ifndef GRAM_KERNELS_SIMD_ATTEND_H
-#define GRAM_KERNELS_SIMD_ATTEND_H
+#ifndef GRAM_KERNELS_SIMD_ATTEND_TILES_H
+#define GRAM_KERNELS_SIMD_ATTEND_TILES_H
 
 #include <math.h>
 #include <string.h>
