@@ -39,6 +39,8 @@ static const struct kernel_row {
     {"attend_store", AT(attend_store), check_attend_store, 0},
     {"quantize_i8", AT(quantize_i8), check_quantize_i8, 0},
     {"dot_i8", AT(dot_i8), check_dot_i8, 0},
+    {"quantize_acts", AT(quantize_acts), check_quantize_acts, 0},
+    {"int_linear", AT(int_linear), check_int_linear, 0},
     {"rmsnorm", AT(rmsnorm), check_rmsnorm, 0},
     {"softmax", AT(softmax), check_softmax, 0},
     {"swiglu", AT(swiglu), check_swiglu, 0},

@@ -15,7 +15,7 @@
 #include "base/rng.h"
 #include "kernels/kernels.h"
 
-enum slot { OUT, LEFT, RIGHT, THIRD, N_SLOTS };
+enum slot { OUT, LEFT, RIGHT, THIRD, FOURTH, FIFTH, N_SLOTS };
 
 struct kcheck {
     const struct gram_kernels *kernels; /* the level under test */
@@ -32,7 +32,7 @@ check_fn check_decode_dense, check_decode_codes;
 check_fn check_gemm_f32, check_dot_f32, check_axpy;
 check_fn check_float_linear;
 check_fn check_attend, check_attend_store;
-check_fn check_quantize_i8, check_dot_i8;
+check_fn check_quantize_i8, check_dot_i8, check_quantize_acts, check_int_linear;
 check_fn check_rmsnorm, check_softmax, check_swiglu, check_add, check_rope;
 
 /* Count a failure; the first few are printed as diagnostics. */

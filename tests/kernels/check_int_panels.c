@@ -1,0 +1,309 @@
+/*
+ * Linears over integer panels and their activations: every output bit for bit what the contract
+ * makes of the weight itself, so that the repacking, the specification and each level are held to
+ * the same numbers.
+ */
+#include "kcheck.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/half.h"
+#include "kernels/panels.h"
+
+struct shape {
+    int bits;
+    bool is_signed, is_symmetric, has_spans; /* spans: activations have a scale for each group */
+    enum gram_dtype scale_dtype;
+    int64_t group, T, rows, cols;
+    bool is_extreme; /* largest codes, largest activations */
+};
+
+/* Operands, those that kernels read against unreadable pages. */
+struct linear {
+    struct gram_weight w;
+    struct gram_int_panels panels;
+    struct gram_int_acts acts;
+    float *w_scales; /* [rows][groups], as the weight stores them */
+};
+
+static void *filled(size_t bytes)
+{
+    void *at = calloc(1, bytes + 1);
+    if (!at)
+        abort();
+    return at;
+}
+
+static uint8_t random_byte(struct kcheck *c)
+{
+    return (uint8_t)(gram_rng_u64(&c->rng) >> 56);
+}
+
+static void place_codes(struct kcheck *c, struct gram_weight *w, bool is_extreme)
+{
+    uint8_t *data = place(c, FIFTH, w->rows * w->row_bytes);
+
+    for (int64_t i = 0; i < w->rows * w->row_bytes; i++)
+        data[i] = is_extreme ? (w->is_signed ? 0x80 : 0xff) : random_byte(c);
+    w->data = data;
+}
+
+static float make_scale(void *scales, enum gram_dtype dtype, int64_t i, float value)
+{
+    const uint16_t half = dtype == GRAM_F16 ? gram_f16_from_f32(value) : gram_bf16_from_f32(value);
+    if (dtype == GRAM_F32) {
+        ((float *)scales)[i] = value;
+        return value;
+    }
+    ((uint16_t *)scales)[i] = half;
+    return dtype == GRAM_F16 ? gram_f32_from_f16(half) : gram_f32_from_bf16(half);
+}
+
+static void make_weight(struct kcheck *c, struct linear *l, const struct shape *s)
+{
+    struct gram_weight *w = &l->w;
+    const int64_t groups = (s->cols + s->group - 1) / s->group, n = s->rows * groups;
+    void *scales = filled((size_t)n * 4);
+    int8_t *zeros = s->is_symmetric ? NULL : filled((size_t)n);
+
+    *w = (struct gram_weight){.rows = s->rows,
+                              .cols = s->cols,
+                              .bits = s->bits,
+                              .is_signed = s->is_signed,
+                              .group = s->group,
+                              .scales = scales,
+                              .scale_dtype = s->scale_dtype,
+                              .scale_stride = groups,
+                              .zeros = zeros};
+    w->row_bytes = s->is_signed ? s->cols : gram_code_row_bytes(s->cols, s->bits);
+    place_codes(c, w, s->is_extreme);
+    l->w_scales = filled((size_t)n * sizeof *l->w_scales);
+    for (int64_t i = 0; i < n; i++) {
+        l->w_scales[i] = make_scale(scales, s->scale_dtype, i, random_float(c, UNIT));
+        if (zeros)
+            zeros[i] = (int8_t)(random_byte(c) % (1 << s->bits) - (1 << (s->bits - 1)));
+    }
+}
+
+static void make_panels(struct kcheck *c, struct linear *l)
+{
+    size_t codes, scales, offsets;
+    const int64_t count = gram_panel_count(l->w.rows), split = count / 2;
+
+    if (!gram_int_panels_fit(&l->w))
+        fail(c, "a weight of %d bits in groups of %lld does not fit", l->w.bits,
+             (long long)l->w.group);
+    gram_int_panels_size(&l->w, &codes, &scales, &offsets);
+    void *to[] = {memset(place(c, THIRD, (int64_t)codes), 0, codes),
+                  memset(place(c, RIGHT, (int64_t)scales), 0, scales),
+                  memset(place(c, FOURTH, (int64_t)offsets), 0, offsets)};
+    gram_int_panels_init(&l->panels, &l->w, to[0], to[1], to[2]);
+    gram_int_panels_fill(&l->panels, &l->w, split, count);
+    gram_int_panels_fill(&l->panels, &l->w, 0, split);
+    check_canaries(c, "gram_int_panels_fill");
+}
+
+static void make_acts(struct kcheck *c, struct linear *l, const struct shape *s)
+{
+    struct gram_int_acts *acts = &l->acts;
+    const int64_t group = l->panels.group, groups = l->panels.groups;
+
+    *acts = (struct gram_int_acts){.rows = s->T,
+                                   .cols = s->cols,
+                                   .span = s->has_spans ? group : s->cols,
+                                   .spans = s->has_spans ? groups : 1,
+                                   .group = group,
+                                   .groups = groups,
+                                   .stride = (s->cols + 63) / 64 * 64};
+    acts->codes = place(c, LEFT, s->T * acts->stride);
+    acts->scales = filled((size_t)(s->T * acts->spans) * sizeof *acts->scales);
+    acts->sums = filled((size_t)(s->T * groups) * sizeof *acts->sums);
+}
+
+static void free_linear(struct linear *l)
+{
+    free((void *)(uintptr_t)l->w.scales);
+    free((void *)(uintptr_t)l->w.zeros);
+    free(l->w_scales);
+    free(l->acts.scales);
+    free(l->acts.sums);
+}
+
+/* Codes, scales and sums of token t as the contract says. */
+static void expect_acts(struct kcheck *c, const struct gram_int_acts *acts, int64_t t,
+                        const float *x)
+{
+    int8_t *want = filled((size_t)acts->stride);
+
+    for (int64_t s = 0; s < acts->spans; s++) {
+        const int64_t k = s * acts->span;
+        const int64_t n = acts->cols - k < acts->span ? acts->cols - k : acts->span;
+        const float scale = c->ref->quantize_i8(want + k, x + k, n);
+        if (memcmp(&scale, &acts->scales[t * acts->spans + s], sizeof scale) != 0)
+            fail(c, "cols %lld span %lld: scale %lld is %a, not %a", (long long)acts->cols,
+                 (long long)acts->span, (long long)s, (double)acts->scales[t * acts->spans + s],
+                 (double)scale);
+    }
+    if (memcmp(want, acts->codes + t * acts->stride, (size_t)acts->stride) != 0)
+        fail(c, "cols %lld span %lld: codes differ", (long long)acts->cols, (long long)acts->span);
+    for (int64_t g = 0; g < acts->groups; g++) {
+        int32_t sum = 0;
+        for (int64_t k = g * acts->group; k < (g + 1) * acts->group && k < acts->cols; k++)
+            sum += want[k];
+        if (sum != acts->sums[t * acts->groups + g])
+            fail(c, "cols %lld group %lld: sum %lld is %d, not %d", (long long)acts->cols,
+                 (long long)acts->group, (long long)g, acts->sums[t * acts->groups + g], sum);
+    }
+    free(want);
+}
+
+void check_quantize_acts(struct kcheck *c)
+{
+    static const int64_t groups[] = {4, 16, 32, 100, 128, 1 << 20};
+
+    for (int i = 1; i < n_sizes; i++) {
+        for (int g = 0; g < 6; g++) {
+            struct linear l = {.panels = {.group = groups[g] < sizes[i] ? groups[g] : sizes[i]}};
+            l.panels.groups = (sizes[i] + l.panels.group - 1) / l.panels.group;
+            const struct shape s = {.T = 2, .cols = sizes[i], .has_spans = i % 2 == 0};
+            make_acts(c, &l, &s);
+            for (int64_t t = 1; t >= 0; t--) {
+                const float *x = place_floats(c, RIGHT, sizes[i], (enum kind)((i + g) % N_KINDS));
+                c->kernels->quantize_acts(&l.acts, t, x);
+                check_canaries(c, "quantize_acts");
+                expect_acts(c, &l.acts, t, x);
+            }
+            free_linear(&l);
+        }
+    }
+}
+
+/* Code minus offset: what the weight means by element k of row n, before the scale. */
+static int element(const struct gram_weight *w, int64_t n, int64_t k)
+{
+    const uint8_t *row = (const uint8_t *)w->data + n * w->row_bytes;
+    const int zero = w->zeros ? w->zeros[n * w->scale_stride + k / w->group] : 0;
+    if (w->is_signed)
+        return (int8_t)row[k] - zero;
+    return (int)gram_code_get(row, k, w->bits) - (1 << (w->bits - 1)) - zero;
+}
+
+static float expected(const struct linear *l, const int *row, int64_t t, int64_t n)
+{
+    const struct gram_int_acts *acts = &l->acts;
+    const int8_t *x = acts->codes + t * acts->stride;
+    float y = 0.0f;
+
+    for (int64_t g = 0; g < acts->groups; g++) {
+        const float x_scale = acts->scales[acts->spans > 1 ? t * acts->spans + g : t];
+        int64_t sum = 0;
+        for (int64_t k = g * acts->group; k < (g + 1) * acts->group && k < acts->cols; k++)
+            sum += row[k] * x[k];
+        y = y + (float)(int32_t)sum * (l->w_scales[n * acts->groups + g] * x_scale);
+    }
+    return y;
+}
+
+/* Outputs [first, last) were asked for; the others, and the gap behind a token, hold `untouched`.
+ */
+static void expect_outputs(struct kcheck *c, const struct linear *l, const struct shape *s,
+                           const float *y, int64_t y_stride, int64_t first, int64_t last)
+{
+    static const float untouched = 1234.5f;
+    int *row = filled((size_t)s->cols * sizeof *row);
+
+    for (int64_t n = 0; n < y_stride; n++) {
+        const bool is_asked = n >= first && n < last && n < s->rows;
+        for (int64_t k = 0; is_asked && k < s->cols; k++)
+            row[k] = element(&l->w, n, k);
+        for (int64_t t = 0; t < s->T && t * y_stride + n < (s->T - 1) * y_stride + s->rows; t++) {
+            const float want = is_asked ? expected(l, row, t, n) : untouched;
+            const float got = y[t * y_stride + n];
+            if (memcmp(&got, &want, sizeof got) != 0)
+                fail(c, "%d bits%s%s g %lld T %lld [%lld, %lld]: y[%lld][%lld] is %a, not %a",
+                     s->bits, s->is_signed ? " signed" : "", s->is_symmetric ? "" : " zero points",
+                     (long long)s->group, (long long)s->T, (long long)s->rows, (long long)s->cols,
+                     (long long)t, (long long)n, (double)got, (double)want);
+        }
+    }
+    free(row);
+}
+
+static void check_range(struct kcheck *c, const struct linear *l, const struct shape *s,
+                        int64_t begin, int64_t end)
+{
+    static _Alignas(GRAM_PANEL_ALIGN) char scratch[GRAM_PANEL_SCRATCH];
+    const int64_t y_stride = s->rows + s->T % 3, n = (s->T - 1) * y_stride + s->rows;
+    float *y = place(c, OUT, n * (int64_t)sizeof *y);
+
+    for (int64_t i = 0; i < n; i++)
+        y[i] = 1234.5f;
+    c->kernels->int_linear(y, y_stride, &l->acts, &l->panels, begin, end, scratch);
+    check_canaries(c, "int_linear");
+    expect_outputs(c, l, s, y, y_stride, begin * GRAM_PANEL, end * GRAM_PANEL);
+}
+
+static void check_shape(struct kcheck *c, const struct shape *s)
+{
+    struct linear l = {0};
+
+    make_weight(c, &l, s);
+    make_panels(c, &l);
+    make_acts(c, &l, s);
+    for (int64_t t = 0; t < s->T; t++) {
+        float *x = filled((size_t)s->cols * sizeof *x);
+        for (int64_t k = 0; k < s->cols; k++)
+            x[k] = s->is_extreme ? -1.0f : random_float(c, UNIT);
+        c->ref->quantize_acts(&l.acts, t, x);
+        free(x);
+    }
+    const int64_t count = gram_panel_count(s->rows);
+    check_range(c, &l, s, 0, count);
+    if (count > 1)
+        check_range(c, &l, s, count / 3, count - 1);
+    free_linear(&l);
+}
+
+/* Every sum at its largest: what saturates or overflows shows. */
+static void check_extremes(struct kcheck *c, int bits)
+{
+    for (int64_t T = 1; T <= 7; T += 3) {
+        struct shape s = {bits, false, true, false, GRAM_F32, 1 << 16, T, 17, 1 << 16, true};
+        check_shape(c, &s);
+        s.group = s.cols = 1 << 7;
+        check_shape(c, &s);
+    }
+}
+
+void check_int_linear(struct kcheck *c)
+{
+    static const int64_t groups[] = {16, 32, 64, 128, 20, 512, 1 << 17};
+    static const int64_t tokens[] = {1, 2, 3, 4, 5, 6, 7, 13, 64};
+    static const int64_t rows[] = {1, 16, 17, 64, 83, 37}, cols[] = {64, 70, 129, 128, 300, 257, 1};
+    static const enum gram_dtype dtypes[] = {GRAM_F32, GRAM_F16, GRAM_BF16};
+    static const int bits[] = {2, 3, 4, 5, 6, 8, 8};
+    int turn = 0;
+
+    for (int b = 0; b < 7; b++) {
+        for (int i = 0; i < 7 * 9 * 4; i++, turn++) {
+            const struct shape s = {.bits = bits[b],
+                                    .is_signed = b == 6,
+                                    .is_symmetric = i % 2,
+                                    .has_spans = i / 2 % 2,
+                                    .scale_dtype = dtypes[turn % 3],
+                                    .group = groups[i / 4 % 7],
+                                    .T = tokens[i / 28],
+                                    .rows = rows[turn % 6],
+                                    .cols = cols[turn % 7]};
+            check_shape(c, &s);
+        }
+        check_extremes(c, bits[b]);
+        check_shape(
+            c, &(struct shape){bits[b], false, b % 2, true, GRAM_F16, 32, 181, 20, 576, false});
+        check_shape(
+            c, &(struct shape){bits[b], false, b % 2, true, GRAM_F16, 260, 161, 20, 576, false});
+        check_shape(
+            c, &(struct shape){bits[b], false, b % 2, false, GRAM_F16, 576, 161, 20, 576, false});
+    }
+}
