@@ -135,7 +135,7 @@ static void quantize(struct quantized *q, const struct gram_scheme *scheme)
         const struct gram_step step = gram_grid_step(&grid, range);
         q->scales[i] = step.scale;
         q->zeros[i] = (int8_t)step.zero;
-        gram_grid_encode(q->codes[0] + i * span, &grid, step, original + i * span, span);
+        gram_grid_encode((uint8_t *)q->codes + i * span, &grid, step, original + i * span, span);
     }
 }
 

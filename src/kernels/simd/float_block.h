@@ -82,7 +82,7 @@ ALWAYS_INLINE void float_block(const struct float_block *b, float *y, const floa
 
     sums_start(sums, y, b, T, V);
     UNROLL_TWICE
-    for (int64_t k = 0; k < b->K; k++, w += b->step, tile += kind.keep ? V * VF : 0) {
+    for (int64_t k = 0; k < b->K; k++, w += b->step, tile = kind.keep ? tile + V * VF : tile) {
         UNROLL
         for (int v = 0; v < V; v++) {
             const char *from = w + v / PANEL_VECTORS * b->panel_bytes;
