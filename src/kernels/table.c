@@ -70,6 +70,8 @@ static void use_avx2(struct gram_kernels *kernels)
     USE_DECODE(kernels, avx2);
     kernels->quantize_i8 = gram_quantize_i8__avx2;
     kernels->dot_i8 = gram_dot_i8__avx2;
+    kernels->quantize_acts = gram_quantize_acts__avx2;
+    kernels->int_linear = gram_int_linear__avx2;
 }
 #endif
 

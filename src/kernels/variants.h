@@ -36,6 +36,8 @@ GRAM_DECLARE_F32(avx2);
 GRAM_DECLARE_DECODE(avx2);
 gram_quantize_i8_fn gram_quantize_i8__avx2;
 gram_dot_i8_fn gram_dot_i8__avx2;
+gram_quantize_acts_fn gram_quantize_acts__avx2;
+gram_int_linear_fn gram_int_linear__avx2;
 
 GRAM_DECLARE_F32(avx512);
 GRAM_DECLARE_DECODE(avx512);

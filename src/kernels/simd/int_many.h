@@ -208,10 +208,11 @@ ALWAYS_INLINE void run_wide(const struct pass *pass, const struct tile *tile, in
 }
 
 typedef void block_fn(const struct pass *pass, const struct tile *tile, int64_t t);
-/* Multiplications differ between bytes and narrower codes at most. */
-#define DEFINE_BLOCK(form, T)                                                                      \
-    static void form##_##T(const struct pass *pass, const struct tile *tile, int64_t t)            \
+/* At most INT_TOKENS. Multiplications differ between bytes and narrower codes at most. */
+#define DEFINE_BLOCK(form, n)                                                                      \
+    static void form##_##n(const struct pass *pass, const struct tile *tile, int64_t t)            \
     {                                                                                              \
+        enum { T = n < INT_TOKENS ? n : INT_TOKENS };                                              \
         if (INT_BYTES_DIFFER && pass->w->bits == 8)                                                \
             run_##form(pass, tile, t, 8, T);                                                       \
         else                                                                                       \
