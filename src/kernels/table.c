@@ -105,6 +105,8 @@ static void use_neon(struct gram_kernels *kernels)
     kernels->decode[GRAM_STORE_U8] = gram_decode_u8__neon;
     kernels->quantize_i8 = gram_quantize_i8__neon;
     kernels->dot_i8 = gram_dot_i8__neon;
+    kernels->quantize_acts = gram_quantize_acts__neon;
+    kernels->int_linear = gram_int_linear__neon;
 }
 #endif
 
@@ -112,6 +114,7 @@ static void use_neon(struct gram_kernels *kernels)
 static void use_dotprod(struct gram_kernels *kernels)
 {
     kernels->dot_i8 = gram_dot_i8__dotprod;
+    kernels->int_linear = gram_int_linear__dotprod;
 }
 #endif
 

@@ -52,6 +52,9 @@ gram_decode_fn gram_decode_f16__neon, gram_decode_bf16__neon, gram_decode_s8__ne
     gram_decode_u4__neon, gram_decode_u8__neon;
 gram_quantize_i8_fn gram_quantize_i8__neon;
 gram_dot_i8_fn gram_dot_i8__neon;
+gram_quantize_acts_fn gram_quantize_acts__neon;
+gram_int_linear_fn gram_int_linear__neon;
 gram_dot_i8_fn gram_dot_i8__dotprod;
+gram_int_linear_fn gram_int_linear__dotprod;
 
 #endif
