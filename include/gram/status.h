@@ -18,6 +18,7 @@ enum gram_status {
     GRAM_ENONFINITE,   /* NaN or Inf where a number is needed */
     GRAM_ENOMEM,       /* memory ran out */
     GRAM_ECANCELED,    /* the caller asked to stop */
+    GRAM_ENUMERIC,     /* arithmetic broke down: a matrix that is not positive definite, a loss that is NaN */
     GRAM_EGATE,        /* the job is done, but the accuracy gate was not met */
     GRAM_N_STATUS
 };

@@ -20,6 +20,7 @@ static const char *const names[GRAM_N_STATUS] = {
     [GRAM_ENONFINITE] = "not finite",
     [GRAM_ENOMEM] = "out of memory",
     [GRAM_ECANCELED] = "interrupted",
+    [GRAM_ENUMERIC] = "numerical failure",
     [GRAM_EGATE] = "gate not met",
 };
 

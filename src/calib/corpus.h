@@ -1,0 +1,44 @@
+/*
+ * What a model is calibrated on: windows of token ids, cut from a text file, from the records of a
+ * JSONL file, or from the model's own generations.
+ */
+#ifndef GRAM_CALIB_CORPUS_H
+#define GRAM_CALIB_CORPUS_H
+
+#include <gram/job.h>
+#include <gram/tokenizer.h>
+#include "base/arena.h"
+#include "base/error.h"
+
+struct gram_window {
+    const int32_t *tokens;
+    int64_t n; /* 2..context */
+};
+
+struct gram_corpus {
+    struct gram_window *windows;
+    size_t n_windows;
+    int64_t tokens;      /* of all windows */
+    int64_t records;     /* lines of a JSONL file that were used; 0 for plain text */
+    char hash[65];       /* SHA-256 of the ids and the cuts: what the calibration was, for the certificate */
+    struct gram_arena arena;
+};
+
+struct gram_corpus_options {
+    const char *path;      /* *.jsonl: one record a line, in any of the forms of docs/methods.md; else text */
+    int64_t context;       /* tokens of a window */
+    int64_t max_tokens;    /* stop after so many; 0: all there are */
+    uint64_t seed;         /* of the order in which windows are taken */
+};
+
+/*
+ * Windows do not overlap; a text is tokenized once with the tokenizer's own BOS at its start, a record alone
+ * with its BOS, and short records are packed one behind the other. GRAM_EFORMAT names the line of a bad
+ * record; GRAM_EINVAL when there are fewer than two tokens. Release with gram_corpus_reset(), also after a
+ * failure.
+ */
+enum gram_status gram_corpus_read(struct gram_corpus *corpus, const struct gram_tokenizer *tokenizer,
+                                  const struct gram_corpus_options *options, struct gram_error *err);
+void gram_corpus_reset(struct gram_corpus *corpus);
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * Running a model block by block over the windows of a corpus, with only one block's weights at
+ * hand: what a block gets is the boundary before it, what it gives replaces that.
+ */
+#ifndef GRAM_CALIB_RUNNER_H
+#define GRAM_CALIB_RUNNER_H
+
+#include <gram/job.h>
+#include "arch/arch.h"
+#include "calib/boundary.h"
+#include "calib/corpus.h"
+#include "calib/stats.h"
+#include "graph/exec.h"
+
+/* Statistics of the value that some linears of a block read. */
+struct gram_stats_slot {
+    int value;                     /* of the graph */
+    struct gram_input_stats stats;
+};
+
+struct gram_block_stats {
+    struct gram_stats_slot *slots; /* in the order of the graph */
+    int n;
+    struct gram_arena arena;
+};
+
+struct gram_runner {
+    const struct gram_model_desc *desc;
+    const struct gram_graph *graph;
+    const struct gram_kernels *kernels;
+    struct gram_pool *pool;
+    const struct gram_corpus *corpus;
+    struct gram_binding *bindings; /* [slots]; the caller fills those of the block that is to run */
+    struct gram_exec exec;
+    const struct gram_job *job;    /* may be NULL */
+};
+
+/* Activations of the longest window are allocated here. */
+enum gram_status gram_runner_open(struct gram_runner *runner, struct gram_error *err);
+void gram_runner_close(struct gram_runner *runner);
+
+/* Fill the boundary before the first block from the bound embedding. */
+enum gram_status gram_runner_embed(struct gram_runner *runner, struct gram_boundary *to,
+                                   struct gram_error *err);
+
+/* Prepare statistics for the linears of nodes [first, end): needs of a node by `needs`. */
+enum gram_status gram_block_stats_open(struct gram_block_stats *stats, const struct gram_graph *graph,
+                                       int first, int end,
+                                       unsigned (*needs)(void *context, const struct gram_node *node),
+                                       void *context, struct gram_error *err);
+/* Of the input of a linear; NULL when nothing was asked for. */
+const struct gram_input_stats *gram_block_stats_of(const struct gram_block_stats *stats,
+                                                   const struct gram_node *node);
+void gram_block_stats_reset(struct gram_block_stats *stats);
+
+/*
+ * Run nodes [first, end) of a block over every window of `in`. out (may be `in` itself, or NULL) receives the
+ * block's output, stats (or NULL) what its linears read. GRAM_ECANCELED; GRAM_ENONFINITE names the node whose
+ * output is not finite.
+ */
+enum gram_status gram_runner_block(struct gram_runner *runner, const struct gram_block *block,
+                                   const struct gram_boundary *in, const struct gram_boundary *out,
+                                   struct gram_block_stats *stats, struct gram_error *err);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * What calibration knows of the inputs of linears. Linears that read the same value share one
+ * entry. Sums run over tokens in their order, whatever the number of threads.
+ */
+#ifndef GRAM_CALIB_STATS_H
+#define GRAM_CALIB_STATS_H
+
+#include <stdint.h>
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/pool.h"
+#include "kernels/kernels.h"
+
+/* What a method or a transform asks for; one pass collects the union. */
+enum gram_need {
+    GRAM_NEED_RANGE = 1 << 0,     /* low, high, absmax per channel, and of all */
+    GRAM_NEED_MEAN_ABS = 1 << 1,  /* mean |x| per channel */
+    GRAM_NEED_GRAM = 1 << 2,      /* X'X / tokens */
+    GRAM_NEED_HISTOGRAM = 1 << 3, /* of all values, for clipping */
+};
+
+enum { GRAM_HISTOGRAM_BINS = 2048 };
+
+/* Counts over [low, high] in equal bins; grows by doubling, so that no value is lost (as torch's HistogramObserver). */
+struct gram_histogram {
+    double low, high;
+    double count[GRAM_HISTOGRAM_BINS];
+};
+
+/* Of one value [tokens, cols]. Fields that were not asked for are NULL. */
+struct gram_input_stats {
+    unsigned needs; /* enum gram_need */
+    int64_t cols;
+    int64_t tokens;
+    float *low, *high;    /* [cols] */
+    float *absmax;        /* [cols] */
+    float *mean_abs;      /* [cols] */
+    float *gram;          /* [cols][cols], whole and symmetric: mean over tokens of x x' */
+    float moving_low, moving_high; /* of all channels: averaged over windows with weight 0.01 (moving_average_minmax) */
+    struct gram_histogram *histogram;
+};
+
+/* Zero bytes are an empty one. Memory comes from `arena`. False if it ran out. */
+bool gram_stats_open(struct gram_input_stats *stats, unsigned needs, int64_t cols, struct gram_arena *arena);
+/* Add n tokens x[n][cols]: one window. */
+void gram_stats_add(struct gram_input_stats *stats, const struct gram_kernels *kernels,
+                    struct gram_pool *pool, const float *x, int64_t n);
+/* After the last window: sums become means, X'X is made whole. */
+void gram_stats_close(struct gram_input_stats *stats);
+
+#endif

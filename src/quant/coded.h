@@ -1,0 +1,24 @@
+/* A linear on its grid, in memory: what a method makes and a container stores. */
+#ifndef GRAM_QUANT_CODED_H
+#define GRAM_QUANT_CODED_H
+
+#include "base/arena.h"
+#include "tensor/grid.h"
+
+/* Row r, column k stands for (codes[r][k] - 2^(bits-1) - zero) * scale of step [r][k / span]. */
+struct gram_coded {
+    struct gram_grid grid;
+    int64_t rows, cols;
+    int64_t span, groups;    /* columns that share a step; steps of a row */
+    bool is_one;             /* one step for the tensor: steps[0] */
+    uint8_t *codes;          /* [rows][cols], unsigned as stored */
+    struct gram_step *steps; /* [rows][groups]; scales are values of grid.scale_dtype */
+};
+
+/* False if memory ran out. */
+bool gram_coded_open(struct gram_coded *coded, const struct gram_grid *grid, int64_t rows,
+                     int64_t cols, int64_t span, bool is_one, struct gram_arena *arena);
+/* What row r stands for, x[cols]. */
+void gram_coded_row(const struct gram_coded *coded, int64_t r, float *x);
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * Transforms: rewrites of a block's weights that leave the function of the float model as it is and
+ * make it easier to quantize. They work on one block in memory; what they do to the values between
+ * blocks (rotation) they do to every block alike.
+ */
+#ifndef GRAM_QUANT_TRANSFORM_H
+#define GRAM_QUANT_TRANSFORM_H
+
+#include <gram/quantize.h>
+#include "arch/arch.h"
+#include "calib/runner.h"
+#include "quant/recipe.h"
+
+/* Weights in memory as f32, by slot; those that are not at hand are NULL. Matrices [rows][cols]. */
+struct gram_weights {
+    const struct gram_model_desc *desc;
+    float **values; /* [slots] */
+};
+
+struct gram_transform_options {
+    double alpha;     /* smoothquant: share of the difficulty that moves into the weights [0.5]; < 0: searched */
+    int grid;         /* awq: ratios tried [20] */
+    bool clip;        /* awq: search for clipping too [true] */
+    uint64_t seed;    /* rotation: of the signs */
+};
+#define GRAM_TRANSFORM_OPTIONS_INIT {0.5, 20, true, 0}
+
+/* A block at work. */
+struct gram_transform_call {
+    struct gram_weights *weights;             /* of this layer; -1: embedding, final norm and head */
+    int layer;
+    const struct gram_graph *graph;
+    const struct gram_block *block;           /* NULL for layer -1 */
+    const struct gram_block_stats *stats;     /* with what the transform needs; NULL if nothing */
+    const struct gram_assignment *assigned;   /* [slots]: the schemes that weights will have */
+    const struct gram_transform_options *options;
+    struct gram_pool *pool;
+    char note[160];                           /* out: what was chosen, for the report; "" */
+};
+
+struct gram_transform {
+    const struct gram_choice *about;
+    unsigned needs; /* enum gram_need, at every linear of the block */
+    /* Refuse a model that it cannot rewrite (tied head under rotation, a bias in the way), with a sentence. */
+    enum gram_status (*check)(const struct gram_model_desc *desc, struct gram_error *err);
+    enum gram_status (*apply)(struct gram_transform_call *call, struct gram_error *err);
+};
+
+/* GRAM_EINVAL, with the names that there are, for an unknown one. "none" gives NULL. */
+enum gram_status gram_transform_find(const struct gram_transform **out, const char *name,
+                                     struct gram_error *err);
+
+#endif
