@@ -99,8 +99,8 @@ struct gram_kernels {
     gram_dot_f32_fn *dot_f32;
     gram_axpy_fn *axpy;
     gram_float_linear_fn *float_linear;
-    gram_attend_fn *attend;
-    gram_attend_store_fn *attend_store;
+    gram_attend_fn *attend[GRAM_N_KV];
+    gram_attend_store_fn *attend_store[GRAM_N_KV];
 };
 
 /* Fill the table for a processor with these flags (enum gram_cpu_flag); unknown flags are ignored.

@@ -31,8 +31,18 @@ static const struct gram_kernels reference = {
     .dot_f32 = gram_dot_f32__ref,
     .axpy = gram_axpy__ref,
     .float_linear = gram_float_linear__ref,
-    .attend = gram_attend__ref,
-    .attend_store = gram_attend_store__ref,
+    .attend =
+        {
+            [GRAM_KV_F32] = gram_attend_f32__ref,
+            [GRAM_KV_F16] = gram_attend_f16__ref,
+            [GRAM_KV_I8] = gram_attend_i8__ref,
+        },
+    .attend_store =
+        {
+            [GRAM_KV_F32] = gram_attend_store_f32__ref,
+            [GRAM_KV_F16] = gram_attend_store_f16__ref,
+            [GRAM_KV_I8] = gram_attend_store_i8__ref,
+        },
 };
 
 #define USE_F32(kernels, isa)                                                                      \
@@ -41,8 +51,12 @@ static const struct gram_kernels reference = {
         (kernels)->dot_f32 = gram_dot_f32__##isa;                                                  \
         (kernels)->axpy = gram_axpy__##isa;                                                        \
         (kernels)->float_linear = gram_float_linear__##isa;                                        \
-        (kernels)->attend = gram_attend__##isa;                                                    \
-        (kernels)->attend_store = gram_attend_store__##isa;                                        \
+        (kernels)->attend[GRAM_KV_F32] = gram_attend_f32__##isa;                                   \
+        (kernels)->attend[GRAM_KV_F16] = gram_attend_f16__##isa;                                   \
+        (kernels)->attend[GRAM_KV_I8] = gram_attend_i8__##isa;                                     \
+        (kernels)->attend_store[GRAM_KV_F32] = gram_attend_store_f32__##isa;                       \
+        (kernels)->attend_store[GRAM_KV_F16] = gram_attend_store_f16__##isa;                       \
+        (kernels)->attend_store[GRAM_KV_I8] = gram_attend_store_i8__##isa;                         \
         (kernels)->rmsnorm = gram_rmsnorm__##isa;                                                  \
         (kernels)->softmax = gram_softmax__##isa;                                                  \
         (kernels)->swiglu = gram_swiglu__##isa;                                                    \

@@ -11,6 +11,7 @@ enum { POSITIONS = 2048, MOST_DIM = 128 };
 
 struct attention {
     const struct gram_kernels *kernels;
+    enum gram_kv_kind kind;
     struct gram_attend a;
     float *scratch;
 };
@@ -18,7 +19,7 @@ struct attention {
 static void attend(void *context)
 {
     struct attention *work = context;
-    work->kernels->attend(&work->a, work->scratch);
+    work->kernels->attend[work->kind](&work->a, work->scratch);
 }
 
 static const struct {
@@ -35,33 +36,45 @@ static void *filled(int64_t n, int64_t size)
     return at;
 }
 
-void bench_attend(const char *level, const struct gram_kernels *kernels, const struct ceilings *top)
-{
-    uint16_t *keys = filled(gram_attend_keys(POSITIONS, MOST_DIM), sizeof *keys);
-    uint16_t *values = filled(gram_attend_values(POSITIONS, MOST_DIM), sizeof *values);
-    float *rows = filled(2 * GRAM_ATTEND_QUERIES * MOST_DIM, sizeof *rows);
-    struct attention work = {.kernels = kernels,
-                             .a = {.keys = keys, .values = values, .scale = 0.125f},
-                             .scratch = filled(gram_attend_scratch(MOST_DIM), sizeof(float))};
+static const char *const names[GRAM_N_KV] = {"attend_f32", "attend_f16", "attend_i8"};
 
+static void bench_shapes(struct attention *work, const char *level, const struct ceilings *top)
+{
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        const double products = (double)(2 * POSITIONS * shapes[i].dim);
+        char what[64];
+        work->a.T = shapes[i].T;
+        work->a.dim = shapes[i].dim;
+        snprintf(what, sizeof what, "T %d, dim %d, 2048 keys", (int)shapes[i].T,
+                 (int)shapes[i].dim);
+        bench_report(&(struct timing){level, names[work->kind], what, time_of(attend, work),
+                                      2 * products * (double)shapes[i].T,
+                                      products * (double)gram_kv_bytes(work->kind), false},
+                     top);
+    }
+}
+
+void bench_attend(const char *level, const struct gram_kernels *kernels, enum gram_kv_kind kind,
+                  const struct ceilings *top)
+{
+    float *rows = filled(2 * GRAM_ATTEND_QUERIES * MOST_DIM, sizeof *rows);
+    float *scales = filled(POSITIONS, sizeof *scales);
+    struct attention work = {.kernels = kernels, .kind = kind, .a = {.scale = 0.125f}};
+
+    work.scratch = filled(gram_attend_scratch(MOST_DIM), sizeof(float));
+    work.a.kv.keys = filled(gram_attend_keys_bytes(kind, POSITIONS, MOST_DIM), 1);
+    work.a.kv.values = filled(gram_attend_values_bytes(kind, POSITIONS, MOST_DIM), 1);
+    if (kind == GRAM_KV_I8)
+        work.a.kv.key_scales = work.a.kv.value_scales = scales;
     for (int64_t t = 0; t < GRAM_ATTEND_QUERIES; t++) {
         work.a.q[t] = rows + t * MOST_DIM;
         work.a.y[t] = rows + (GRAM_ATTEND_QUERIES + t) * MOST_DIM;
         work.a.end[t] = POSITIONS;
     }
-    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-        char what[64];
-        work.a.T = shapes[i].T;
-        work.a.dim = shapes[i].dim;
-        snprintf(what, sizeof what, "T %d, dim %d, 2048 keys", (int)shapes[i].T,
-                 (int)shapes[i].dim);
-        const double products = (double)(2 * POSITIONS * shapes[i].dim);
-        bench_report(&(struct timing){level, "attend", what, time_of(attend, &work),
-                                      2 * products * (double)shapes[i].T, 2 * products, false},
-                     top);
-    }
-    free(keys);
-    free(values);
+    bench_shapes(&work, level, top);
+    free(work.a.kv.keys);
+    free(work.a.kv.values);
+    free(scales);
     free(rows);
     free(work.scratch);
 }

@@ -21,7 +21,7 @@ static const struct kernel_row {
     const char *name;
     size_t offset; /* of its pointer in the table */
     check_fn *check;
-    enum gram_storage storage;
+    int variant; /* enum gram_storage of decode, enum gram_kv_kind of attention */
 } rows[] = {
     {"decode_f32", AT(decode[GRAM_STORE_F32]), check_decode_dense, GRAM_STORE_F32},
     {"decode_f16", AT(decode[GRAM_STORE_F16]), check_decode_dense, GRAM_STORE_F16},
@@ -35,8 +35,12 @@ static const struct kernel_row {
     {"decode_u8", AT(decode[GRAM_STORE_U8]), check_decode_codes, GRAM_STORE_U8},
     {"gemm_f32", AT(gemm_f32), check_gemm_f32, 0},
     {"float_linear", AT(float_linear), check_float_linear, 0},
-    {"attend", AT(attend), check_attend, 0},
-    {"attend_store", AT(attend_store), check_attend_store, 0},
+    {"attend_f32", AT(attend[GRAM_KV_F32]), check_attend, GRAM_KV_F32},
+    {"attend_f16", AT(attend[GRAM_KV_F16]), check_attend, GRAM_KV_F16},
+    {"attend_i8", AT(attend[GRAM_KV_I8]), check_attend, GRAM_KV_I8},
+    {"attend_store_f32", AT(attend_store[GRAM_KV_F32]), check_attend_store, GRAM_KV_F32},
+    {"attend_store_f16", AT(attend_store[GRAM_KV_F16]), check_attend_store, GRAM_KV_F16},
+    {"attend_store_i8", AT(attend_store[GRAM_KV_I8]), check_attend_store, GRAM_KV_I8},
     {"quantize_i8", AT(quantize_i8), check_quantize_i8, 0},
     {"dot_i8", AT(dot_i8), check_dot_i8, 0},
     {"quantize_acts", AT(quantize_acts), check_quantize_acts, 0},
@@ -126,7 +130,11 @@ static int check_level(const struct level *l, int *number)
         if (!wanted_row(l, &rows[i]))
             continue;
         struct kcheck c = {
-            .kernels = &l->kernels, .ref = &ref, .storage = rows[i].storage, .rng = {7}};
+            .kernels = &l->kernels,
+            .ref = &ref,
+            .storage = (enum gram_storage)rows[i].variant,
+            .kv = (enum gram_kv_kind)rows[i].variant,
+            .rng = {7}};
         running_level = l->name;
         running_kernel = rows[i].name;
         rows[i].check(&c);

@@ -21,6 +21,7 @@ struct kcheck {
     const struct gram_kernels *kernels; /* the level under test */
     const struct gram_kernels *ref;
     enum gram_storage storage; /* for decode */
+    enum gram_kv_kind kv;      /* for attention */
     struct gram_rng rng;
     uint8_t *slots[N_SLOTS];
     int64_t used[N_SLOTS]; /* bytes last placed */

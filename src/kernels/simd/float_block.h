@@ -52,6 +52,11 @@ ALWAYS_INLINE vf load_bf16(const char *w, int v)
     return vf_load_bf16((const uint16_t *)(const void *)w + v * VF);
 }
 
+ALWAYS_INLINE vf load_i8(const char *w, int v)
+{
+    return vf_load_i8((const int8_t *)(const void *)w + v * VF);
+}
+
 /* Sums of T tokens and V vectors of outputs: zero, or what y holds. */
 ALWAYS_INLINE void sums_start(vf sums[][MOST_VECTORS], const float *y, const struct float_block *b,
                               int T, int V)

@@ -32,7 +32,7 @@ static inline vf vf_load(const float *p)
     return _mm512_loadu_ps(p);
 }
 
-/* Lanes from f16 and bf16. */
+/* Lanes from f16, bf16 and int8. */
 static inline vf vf_load_f16(const uint16_t *p)
 {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
@@ -42,6 +42,12 @@ static inline vf vf_load_bf16(const uint16_t *p)
 {
     const __m256i half = _mm256_loadu_si256((const __m256i *)(const void *)p);
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+
+static inline vf vf_load_i8(const int8_t *p)
+{
+    const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
 }
 
 /* Lanes to f16, rounded to nearest even. */

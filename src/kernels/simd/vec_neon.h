@@ -27,7 +27,7 @@ static inline vf vf_load(const float *p)
     return vld1q_f32(p);
 }
 
-/* Lanes from f16 and bf16. */
+/* Lanes from f16, bf16 and int8. */
 static inline vf vf_load_f16(const uint16_t *p)
 {
     return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
@@ -36,6 +36,14 @@ static inline vf vf_load_f16(const uint16_t *p)
 static inline vf vf_load_bf16(const uint16_t *p)
 {
     return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
+}
+
+static inline vf vf_load_i8(const int8_t *p)
+{
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    const int8x8_t bytes = vreinterpret_s8_s32(vdup_n_s32(four));
+    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(bytes))));
 }
 
 /* Lanes to f16, rounded to nearest even. */

@@ -1,15 +1,8 @@
-/* Attention over a cache in f16: AVX-512. */
+/* Attention over a cache: AVX-512. */
 #include "kernels/simd/vec_avx512.h"
 #include "kernels/simd/attend_tiles.h"
 #include "kernels/variants.h"
 
-void gram_attend__avx512(const struct gram_attend *a, float *scratch)
-{
-    attend_body(a, scratch);
-}
-
-void gram_attend_store__avx512(uint16_t *keys, uint16_t *values, int64_t dim, int64_t position,
-                               const float *key, const float *value)
-{
-    attend_store_body(keys, values, dim, position, key, value);
-}
+ATTEND_KERNELS(f32, avx512)
+ATTEND_KERNELS(f16, avx512)
+ATTEND_KERNELS(i8, avx512)
