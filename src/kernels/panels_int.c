@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/int_layout.h"
+#include "kernels/transpose.h"
 #include "tensor/dtype.h"
 
 enum { PIECE = 256, PIECE_QUADS = PIECE / 4, MOST_COLS = 65536 };
@@ -86,30 +87,34 @@ static void row_codes(uint8_t *codes, const struct gram_weight *w, int64_t row, 
                       int64_t n)
 {
     const uint8_t *data = (const uint8_t *)w->data + row * w->row_bytes;
+    const uint8_t flip = w->is_signed ? 0x80 : 0;
 
     if (w->bits != 8) {
         gram_codes_unpack(codes, data, k, n, w->bits);
         return;
     }
     for (int64_t i = 0; i < n; i++)
-        codes[i] = (uint8_t)(data[k + i] ^ (w->is_signed ? 0x80 : 0));
+        codes[i] = data[k + i] ^ flip;
 }
 
 /* Columns [k, k + n) of the rows of a panel, with zeros for rows and columns that are not there. */
 static void read_piece(struct piece *piece, const struct gram_weight *w, int64_t panel, int64_t k,
                        int64_t n)
 {
+    enum { STEP = 16 };
     const int64_t rows = gram_min_i64(GRAM_PANEL, w->rows - panel * GRAM_PANEL);
-    uint8_t codes[PIECE + 4];
+    const int64_t padded = gram_ceil_div(n, STEP) * STEP;
+    uint8_t codes[GRAM_PANEL][PIECE];
 
-    memset(piece, 0, sizeof *piece);
     piece->n = gram_ceil_div(n, 4);
     for (int64_t r = 0; r < rows; r++) {
-        row_codes(codes, w, panel * GRAM_PANEL + r, k, n);
-        memset(codes + n, 0, 4);
-        for (int64_t q = 0; q < piece->n; q++)
-            memcpy(&piece->quads[q][r], codes + 4 * q, 4);
+        row_codes(codes[r], w, panel * GRAM_PANEL + r, k, n);
+        memset(codes[r] + n, 0, (size_t)(padded - n));
     }
+    for (int64_t r = rows; r < GRAM_PANEL; r++)
+        memset(codes[r], 0, (size_t)padded);
+    for (int64_t i = 0; i < padded; i += STEP)
+        gram_transpose_32(piece->quads[i / 4], &codes[0][i], PIECE);
 }
 
 /* One vector: `bits` bits, from bit `from` of the codes, of the n quads at quads. */
@@ -128,6 +133,10 @@ static uint8_t *write_unit(uint8_t *to, uint32_t (*quads)[GRAM_PANEL], int64_t n
 {
     const int low = gram_low_bits(bits), high = gram_high_bits(bits), step = 8 / low;
 
+    if (bits == 8) {
+        memcpy(to, quads, (size_t)n * GRAM_QUAD_BYTES);
+        return to + n * GRAM_QUAD_BYTES;
+    }
     for (int64_t q = 0; q < n; q += step, to += GRAM_QUAD_BYTES)
         write_plane(to, quads + q, gram_min_i64(step, n - q), 0, low);
     if (high == 0)
@@ -139,7 +148,7 @@ static uint8_t *write_unit(uint8_t *to, uint32_t (*quads)[GRAM_PANEL], int64_t n
 static void fill_group(uint8_t *to, const struct gram_int_panels *panels,
                        const struct gram_weight *w, int64_t panel, int64_t g)
 {
-    const int unit = gram_unit_quads(w->bits);
+    const int unit = w->bits == 8 ? PIECE_QUADS : gram_unit_quads(w->bits);
     const int64_t n = gram_group_inputs(panels, g);
     struct piece piece;
 
@@ -154,21 +163,24 @@ static void fill_group(uint8_t *to, const struct gram_int_panels *panels,
 static void fill_scales(const struct gram_int_panels *to, const struct gram_weight *w,
                         int64_t panel)
 {
-    const size_t bytes = (size_t)gram_dtype_info(w->scale_dtype)->bits / 8;
+    const bool is_wide = w->scale_dtype == GRAM_F32;
     const int64_t rows = gram_min_i64(GRAM_PANEL, w->rows - panel * GRAM_PANEL);
-    uint8_t *scales = (uint8_t *)(uintptr_t)to->scales;
+    const int64_t first = panel * to->groups * GRAM_PANEL;
+    const char *from = w->scales;
+    char *scales = (char *)(uintptr_t)to->scales;
     uint8_t *offsets = (uint8_t *)(uintptr_t)to->offsets;
 
-    for (int64_t g = 0; g < to->groups; g++) {
-        const int64_t at = (panel * to->groups + g) * GRAM_PANEL;
-        for (int64_t r = 0; r < rows; r++) {
-            const int64_t from = scale_index(w, panel * GRAM_PANEL + r, g);
-            memcpy(scales + (size_t)(at + r) * bytes,
-                   (const uint8_t *)w->scales + (size_t)from * bytes, bytes);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t g = 0; g < to->groups; g++) {
+            const int64_t i = scale_index(w, panel * GRAM_PANEL + r, g);
+            const int64_t at = first + g * GRAM_PANEL + r;
+            if (is_wide)
+                memcpy(scales + 4 * at, from + 4 * i, 4);
+            else
+                memcpy(scales + 2 * at, from + 2 * i, 2);
             if (offsets)
-                offsets[at + r] = (uint8_t)((1 << (w->bits - 1)) + w->zeros[from]);
+                offsets[at] = (uint8_t)((1 << (w->bits - 1)) + w->zeros[i]);
         }
-    }
 }
 
 void gram_int_panels_fill(const struct gram_int_panels *to, const struct gram_weight *w,

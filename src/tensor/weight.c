@@ -54,14 +54,55 @@ void gram_codes_pack(void *dst, const uint8_t *codes, int64_t n, int bits)
     }
 }
 
+/* Eight codes, side by side in a word, to a byte each: halves drift apart, then quarters, then eighths. */
+static inline uint64_t spread(uint64_t codes, int bits)
+{
+    const uint64_t four = (1ull << 4 * bits) - 1;
+    const uint64_t two = ((1ull << 2 * bits) - 1) * 0x0000000100000001ull;
+    const uint64_t one = ((1ull << bits) - 1) * 0x0001000100010001ull;
+
+    codes = (codes & four) | (codes >> 4 * bits & four) << 32;
+    codes = (codes & two) | (codes << (16 - 2 * bits) & two << 16);
+    return (codes & one) | (codes << (8 - bits) & one << 8);
+}
+
+/* As long as eight are left; returns how many. `bits` is a constant wherever this is called. */
+static inline int64_t unpack_eights(uint8_t *codes, const uint8_t *in, int64_t n, int bits)
+{
+    for (int64_t i = 0; i < n / 8; i++) {
+        uint64_t word = 0;
+        memcpy(&word, in + i * bits, (size_t)bits);
+        word = spread(word, bits);
+        memcpy(codes + 8 * i, &word, sizeof word);
+    }
+    return n / 8 * 8;
+}
+
+/* From a byte boundary on; widths that are not here are unpacked one by one. */
+static int64_t unpack_most(uint8_t *codes, const uint8_t *in, int64_t n, int bits)
+{
+    switch (bits) {
+    case 2: return unpack_eights(codes, in, n, 2);
+    case 3: return unpack_eights(codes, in, n, 3);
+    case 4: return unpack_eights(codes, in, n, 4);
+    case 5: return unpack_eights(codes, in, n, 5);
+    case 6: return unpack_eights(codes, in, n, 6);
+    default: return 0;
+    }
+}
+
 void gram_codes_unpack(uint8_t *codes, const void *row, int64_t first, int64_t n, int bits)
 {
     const uint8_t *in = (const uint8_t *)row + first * bits / 8;
+    const int64_t done = first % 8 == 0 ? unpack_most(codes, in, n, bits) : 0;
     const unsigned mask = (1u << bits) - 1;
-    int held = 8 - (int)(first * bits % 8);
-    unsigned window = n > 0 ? (unsigned)*in++ >> (8 - held) : 0;
 
-    for (int64_t i = 0; i < n; i++) {
+    first += done;
+    in += done * bits / 8;
+    int held = 8 - (int)(first * bits % 8);
+    unsigned window = n > done ? (unsigned)*in++ >> (8 - held) : 0;
+
+    for (int64_t i = done; i < n; i++) {
         if (held < bits) {
             window |= (unsigned)*in++ << held;
             held += 8;
