@@ -330,6 +330,10 @@ void bench_level(const char *level, const struct gram_kernels *kernels,
     }
     if (wanted("float_linear", context))
         bench_float_linear(level, kernels, &top, b.stream, STREAM_BYTES);
+    if (wanted("int_linear", context))
+        bench_int_linear(level, kernels, &top, b.stream, STREAM_BYTES);
+    if (wanted("quantize_acts", context))
+        bench_quantize_acts(level, kernels, &top);
     if (wanted("attend_f32", context))
         bench_attend(level, kernels, GRAM_KV_F32, &top);
     if (wanted("attend_f16", context))

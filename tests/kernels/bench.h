@@ -30,6 +30,10 @@ void bench_report(const struct timing *t, const struct ceilings *top);
 /* Those of linears over panels, which need operands of their own; `memory` as above. */
 void bench_float_linear(const char *level, const struct gram_kernels *kernels,
                         const struct ceilings *top, const void *memory, int64_t bytes);
+void bench_int_linear(const char *level, const struct gram_kernels *kernels,
+                      const struct ceilings *top, const void *memory, int64_t bytes);
+void bench_quantize_acts(const char *level, const struct gram_kernels *kernels,
+                         const struct ceilings *top);
 void bench_attend(const char *level, const struct gram_kernels *kernels, enum gram_kv_kind kind,
                   const struct ceilings *top);
 
