@@ -4,12 +4,11 @@
  * for the codes. Sums run over the rows of a slice, then over slices, in their order: never in that
  * of threads.
  */
-#include "quant/write.h"
-
 #include <math.h>
 #include <string.h>
 
 #include "base/checked.h"
+#include "quant/parts.h"
 #include "tensor/dtype.h"
 #include "tensor/finite.h"
 
@@ -33,10 +32,11 @@ struct slice_result {
 struct coder {
     const struct gram_writer *writer;
     struct gram_unit *unit;
+    struct gram_parts parts;
     struct gram_grid grid;
     const struct gram_method *method;
     int64_t cols, span, groups; /* weights per scale, scales per row */
-    int64_t code_row_bytes, slice_rows;
+    int64_t slice_rows;
 
     bool is_one;             /* one scale for the tensor: */
     struct gram_range range; /* known after the first pass */
@@ -45,9 +45,7 @@ struct coder {
     struct gram_piece piece;
     struct scratch *scratch;      /* [threads] */
     struct slice_result *results; /* [slices of a piece] */
-    char *codes;                  /* of a piece */
-    char *scales;                 /* of the tensor */
-    int8_t *zeros;                /* of the tensor; NULL on a symmetric grid */
+    char *codes;                  /* of a piece, as they are stored */
     struct gram_arena arena;
 };
 
@@ -94,25 +92,6 @@ static struct gram_step step_of(const struct coder *c, const float *x)
     return gram_method_step(c->method, &c->grid, range, x, c->span);
 }
 
-static void store_step(const struct coder *c, int64_t at, struct gram_step step)
-{
-    gram_write_f32(c->scales, c->unit->scale_dtype, at, &step.scale, 1);
-    if (c->zeros)
-        c->zeros[at] = (int8_t)step.zero;
-}
-
-static void store_codes(const struct coder *c, int64_t r, const uint8_t *codes)
-{
-    char *out = c->codes + r * c->code_row_bytes;
-
-    if (c->unit->parts[GRAM_PART_CODES].dtype == GRAM_I32) {
-        gram_codes_pack(out, codes, c->cols, c->grid.bits);
-        return;
-    }
-    for (int64_t k = 0; k < c->cols; k++) /* plain int8: 128 less */
-        out[k] = (char)(codes[k] ^ 0x80);
-}
-
 typedef void row_fn(const struct coder *c, struct scratch *scratch, int64_t r,
                     struct slice_result *result);
 
@@ -128,9 +107,9 @@ static void encode_row(const struct coder *c, struct scratch *scratch, int64_t r
         if (c->is_one)
             continue;
         result->clipped += gram_step_is_saturated(&c->grid, step);
-        store_step(c, (c->piece.begin + r) * c->groups + g, step);
+        gram_parts_step(&c->parts, (c->piece.begin + r) * c->groups + g, step);
     }
-    store_codes(c, r, scratch->codes);
+    gram_parts_pack(&c->parts, c->codes + r * c->parts.row_bytes, scratch->codes);
 }
 
 /* Only for the range, which loading finds. */
@@ -214,18 +193,14 @@ static enum gram_status run_piece(const struct coder *c, bool is_first_time, row
 
 /* fn over all rows of the tensor; codes are written where fn makes them. */
 static enum gram_status pass_over(struct coder *c, bool is_first_time, row_fn *fn,
-                                  struct slice_result *sum, struct gram_xxh64 *checksum,
-                                  struct gram_error *err)
+                                  struct slice_result *sum, struct gram_error *err)
 {
     *sum = (struct slice_result){0};
     for (int64_t row = 0; gram_stream_piece(c->unit->source, row, &c->piece); row = c->piece.end) {
         GRAM_TRY(run_piece(c, is_first_time, fn, sum, err));
-        if (fn != encode_row)
-            continue;
-        const size_t n = (size_t)((c->piece.end - c->piece.begin) * c->code_row_bytes);
-        GRAM_TRY(gram_write_part(c->writer, c->unit, GRAM_PART_CODES,
-                                 (uint64_t)(c->piece.begin * c->code_row_bytes), c->codes, n, err));
-        gram_xxh64_add(checksum, c->codes, n);
+        if (fn == encode_row)
+            GRAM_TRY(gram_parts_rows(&c->parts, c->piece.begin, c->piece.end - c->piece.begin,
+                                     c->codes, err));
     }
     return GRAM_OK;
 }
@@ -237,16 +212,16 @@ static enum gram_status find_step(struct coder *c, struct gram_error *err)
     struct slice_result sum;
     int best = 0;
 
-    GRAM_TRY(pass_over(c, true, look_at_row, &sum, NULL, err));
+    GRAM_TRY(pass_over(c, true, look_at_row, &sum, err));
     c->range = sum.range;
     if (c->method->n_tries > 1)
-        GRAM_TRY(pass_over(c, false, try_row, &sum, NULL, err));
+        GRAM_TRY(pass_over(c, false, try_row, &sum, err));
     for (int i = 1; i < c->method->n_tries; i++) {
         if (sum.try_error[i] < sum.try_error[best])
             best = i;
     }
     c->step = gram_method_try(c->method, &c->grid, c->range, best);
-    store_step(c, 0, c->step);
+    gram_parts_step(&c->parts, 0, c->step);
     return GRAM_OK;
 }
 
@@ -257,11 +232,10 @@ static bool take_memory(struct coder *c)
     const int threads = gram_pool_threads(c->writer->stream->pool);
     struct gram_piece first;
 
+    bool ok = gram_parts_open(&c->parts, c->writer, c->unit, &c->arena);
     if (!gram_stream_piece(c->unit->source, 0, &first))
-        return true;
+        return ok;
     const size_t rows = (size_t)(first.end - first.begin);
-    const size_t n_scales = (size_t)c->unit->parts[GRAM_PART_SCALES].count;
-    bool ok = true;
 
     c->scratch = gram_arena_take(&c->arena, (size_t)threads, sizeof *c->scratch);
     for (int i = 0; c->scratch && i < threads; i++) {
@@ -269,59 +243,22 @@ static bool take_memory(struct coder *c)
         c->scratch[i].codes = gram_arena_take(&c->arena, (size_t)c->cols, 1);
         ok &= c->scratch[i].row && c->scratch[i].codes;
     }
-    c->codes = gram_arena_take(&c->arena, rows, (size_t)c->code_row_bytes);
+    c->codes = gram_arena_take(&c->arena, rows, (size_t)c->parts.row_bytes);
     c->results = gram_arena_take(&c->arena, rows / (size_t)c->slice_rows + 1, sizeof *c->results);
-    c->scales =
-        gram_arena_take(&c->arena, n_scales, (size_t)gram_dtype_bits(c->unit->scale_dtype) / 8);
-    c->zeros = c->grid.asymmetric ? gram_arena_take(&c->arena, n_scales, 1) : NULL;
-    return ok && c->scratch && c->codes && c->results && c->scales &&
-           (c->zeros || !c->grid.asymmetric);
-}
-
-static enum gram_status put_part(struct coder *c, int part, const void *bytes,
-                                 struct gram_error *err)
-{
-    const size_t n = (size_t)c->unit->parts[part].bytes;
-    struct gram_xxh64 sum;
-
-    gram_xxh64_init(&sum);
-    gram_xxh64_add(&sum, bytes, n);
-    c->unit->result.part_sum[part] = gram_xxh64_value(&sum);
-    return gram_write_part(c->writer, c->unit, part, 0, bytes, n, err);
-}
-
-static enum gram_status put_zeros(struct coder *c, struct gram_error *err)
-{
-    const struct gram_tensor *part = &c->unit->parts[GRAM_PART_ZEROS];
-
-    if (part->dtype == GRAM_I8)
-        return put_part(c, GRAM_PART_ZEROS, c->zeros, err);
-    uint32_t *packed = gram_arena_take(&c->arena, (size_t)part->count, sizeof *packed);
-    if (!packed ||
-        !gram_compressed_pack_zeros(packed, c->zeros, c->unit->slot->rows, c->groups, c->grid.bits))
-        return gram_fail_memory(err, part->name);
-    return put_part(c, GRAM_PART_ZEROS, packed, err);
+    return ok && c->scratch && c->codes && c->results;
 }
 
 static enum gram_status write_all(struct coder *c, struct gram_error *err)
 {
-    const int64_t shape[2] = {c->unit->slot->rows, c->unit->slot->cols};
     struct gram_unit_result *result = &c->unit->result;
-    struct gram_xxh64 checksum;
     struct slice_result sum;
 
-    gram_xxh64_init(&checksum);
     if (!take_memory(c))
         return gram_fail_memory(err, c->unit->source->name);
     if (c->is_one)
         GRAM_TRY(find_step(c, err));
-    GRAM_TRY(pass_over(c, !c->is_one, encode_row, &sum, &checksum, err));
-    result->part_sum[GRAM_PART_CODES] = gram_xxh64_value(&checksum);
-    GRAM_TRY(put_part(c, GRAM_PART_SCALES, c->scales, err));
-    if (gram_unit_has(c->unit, GRAM_PART_SHAPE))
-        GRAM_TRY(put_part(c, GRAM_PART_SHAPE, shape, err));
-    if (gram_unit_has(c->unit, GRAM_PART_ZEROS))
-        GRAM_TRY(put_zeros(c, err));
+    GRAM_TRY(pass_over(c, !c->is_one, encode_row, &sum, err));
+    GRAM_TRY(gram_parts_finish(&c->parts, err));
     result->squared_error = sum.squared_error;
     result->squares = sum.squares;
     result->nonfinite = sum.nonfinite;
@@ -333,17 +270,15 @@ enum gram_status gram_write_codes(const struct gram_writer *writer, struct gram_
                                   struct gram_error *err)
 {
     const struct gram_scheme *scheme = &unit->how.scheme;
-    const struct gram_tensor *codes = &unit->parts[GRAM_PART_CODES];
     const int64_t cols = unit->slot->cols;
     struct coder c = {
         .writer = writer,
         .unit = unit,
-        .grid = {scheme->bits, scheme->asymmetric, unit->scale_dtype},
+        .grid = gram_unit_grid(unit),
         .method = unit->how.method,
         .cols = cols,
         .span = gram_scheme_span(scheme, cols),
         .groups = cols / gram_scheme_span(scheme, cols),
-        .code_row_bytes = (int64_t)codes->bytes / unit->slot->rows,
         .slice_rows = gram_max_i64(1, SLICE_WEIGHTS / cols),
         .is_one = scheme->granularity == GRAM_PER_TENSOR,
     };
