@@ -33,8 +33,10 @@ struct gram_recipe_rule {
  *   -tensor    one scale for all
  *   -asym      with zero points
  * bits are 2, 3, 4, 5, 6 or 8. w<bits>a16 alone is symmetric with groups of 128 (w8a16: channel),
- * w8a8 is int8 per channel with int8 activations per token, quantized as they come. "f16" and
- * "bf16" are casts.
+ * w8a8 is int8 per channel with int8 activations per token, quantized as they come, or with -static by
+ * one scale for all of them. Grids that are not integers: nf4 and fp4 (-g<N> with N = 32, 64, .. 4096
+ * [64], -dq for 8-bit scales), fp8 (-channel or -tensor), llm.int8; and ternary (-tensor, -channel,
+ * -g<N>). "f16" and "bf16" are casts.
  */
 struct gram_quantize_options {
     size_t struct_size;

@@ -63,4 +63,33 @@ static inline uint16_t gram_f16_from_f32(float value)
     return (uint16_t)(sign | ((magnitude - 0x38000000u + 0xfffu + (magnitude >> 13 & 1)) >> 13));
 }
 
+/* 8-bit floats of OCP, E4M3 without infinities: sign, 4 bits of exponent with bias 7, 3 of mantissa;
+ * 0x7f and 0xff are NaN. */
+static inline float gram_f32_from_e4m3(uint8_t byte)
+{
+    const uint32_t sign = (uint32_t)(byte & 0x80) << 24;
+    const uint32_t magnitude = byte & 0x7f;
+
+    if (magnitude == 0x7f)
+        return gram_f32_from_bits(sign | 0x7fc00000u);
+    const float value = gram_f32_from_bits(magnitude << 20) * 0x1p120f; /* exact, subnormals too */
+    return gram_f32_from_bits(sign | gram_f32_bits(value));
+}
+
+/* Beyond 464, the midpoint to a value that is not there, NaN as PyTorch has it: clamp first. */
+static inline uint8_t gram_e4m3_from_f32(float value)
+{
+    const uint32_t bits = gram_f32_bits(value);
+    const uint8_t sign = (uint8_t)(bits >> 24 & 0x80);
+    const uint32_t magnitude = bits & 0x7fffffffu;
+
+    if (magnitude > 0x43e80000u) /* 464 */
+        return (uint8_t)(sign | 0x7f);
+    if (magnitude < 0x3c800000u) { /* below 2^-6: let the f32 adder round to a multiple of 2^-9 */
+        const float shifted = gram_f32_from_bits(magnitude) + 16384.0f;
+        return (uint8_t)(sign | (gram_f32_bits(shifted) - 0x46800000u));
+    }
+    return (uint8_t)(sign | ((magnitude - 0x3c000000u + 0x7ffffu + (magnitude >> 20 & 1)) >> 20));
+}
+
 #endif

@@ -35,7 +35,7 @@ struct gram_step gram_method_try(const struct gram_method *method, const struct 
                                  struct gram_range range, int i)
 {
     const float share = method->share(i);
-    return gram_grid_step(grid, (struct gram_range){range.low * share, range.high * share});
+    return gram_grid_step(grid, gram_range_scaled(range, share));
 }
 
 struct gram_step gram_method_step(const struct gram_method *method, const struct gram_grid *grid,

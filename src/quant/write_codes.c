@@ -183,8 +183,7 @@ static enum gram_status run_piece(const struct coder *c, bool is_first_time, row
         sum->squares += s->squares;
         sum->nonfinite += s->nonfinite;
         sum->clipped += s->clipped;
-        sum->range.low = s->range.low < sum->range.low ? s->range.low : sum->range.low;
-        sum->range.high = s->range.high > sum->range.high ? s->range.high : sum->range.high;
+        gram_range_merge(&sum->range, &s->range);
         for (int t = 0; t < c->method->n_tries; t++)
             sum->try_error[t] += s->try_error[t];
     }

@@ -20,6 +20,26 @@ static inline int32_t ordered(int32_t bits)
     return bits ^ ((bits >> 31) & 0x7fffffff);
 }
 
+static double add_up(const double lanes[LANES])
+{
+    return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
+           ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+}
+
+static double sum_magnitudes(const float *x, int64_t n)
+{
+    const int64_t whole = n / LANES * LANES;
+    double lanes[LANES] = {0};
+
+    for (int64_t i = 0; i < whole; i += LANES) {
+        for (int j = 0; j < LANES; j++)
+            lanes[j] += (double)fabsf(x[i + j]);
+    }
+    for (int64_t i = whole; i < n; i++)
+        lanes[i - whole] += (double)fabsf(x[i]);
+    return add_up(lanes);
+}
+
 bool gram_range_add(struct gram_range *range, const float *x, int64_t n)
 {
     const int32_t infinity = 0x7f800000;
@@ -35,7 +55,23 @@ bool gram_range_add(struct gram_range *range, const float *x, int64_t n)
         return false;
     range->low = gram_f32_from_bits((uint32_t)ordered(low));
     range->high = gram_f32_from_bits((uint32_t)ordered(high));
+    range->magnitude += sum_magnitudes(x, n);
+    range->count += n;
     return true;
+}
+
+void gram_range_merge(struct gram_range *range, const struct gram_range *other)
+{
+    range->low = other->low < range->low ? other->low : range->low;
+    range->high = other->high > range->high ? other->high : range->high;
+    range->magnitude += other->magnitude;
+    range->count += other->count;
+}
+
+struct gram_range gram_range_scaled(struct gram_range range, float share)
+{
+    return (struct gram_range){range.low * share, range.high * share,
+                               range.magnitude * (double)share, range.count};
 }
 
 /* What matters of the types a scale is stored in. */
@@ -53,6 +89,8 @@ static float greatest_scale(const struct gram_grid *grid)
     const float greatest = scale_limits[grid->scale_dtype].greatest;
     if (grid->scale_dtype == GRAM_F16)
         return greatest;
+    if (grid->codebook)
+        return greatest / grid->codebook->top;
     return greatest / (float)(1 << (grid->asymmetric ? grid->bits : grid->bits - 1));
 }
 
@@ -75,17 +113,29 @@ static inline float clamp(float value, float low, float high)
     return value > high ? high : value;
 }
 
+/* The scale of a grid without zero points, before it is rounded. */
+static float plain_scale(const struct gram_grid *grid, struct gram_range range)
+{
+    const float absmax = -range.low > range.high ? -range.low : range.high;
+
+    if (grid->codebook)
+        return absmax / grid->codebook->top;
+    if (grid->is_ternary && range.count > 0)
+        return (float)(range.magnitude / (double)range.count);
+    return absmax / ((float)((1 << grid->bits) - 1) / 2);
+}
+
 struct gram_step gram_grid_step(const struct gram_grid *grid, struct gram_range range)
 {
     const float levels = (float)((1 << grid->bits) - 1);
     const float bottom = -(float)(1 << (grid->bits - 1));
 
-    if (range.low == 0.0f && range.high == 0.0f)
-        return (struct gram_step){scale_limits[grid->scale_dtype].epsilon, 0};
-    if (!grid->asymmetric) {
-        const float absmax = -range.low > range.high ? -range.low : range.high;
-        return (struct gram_step){as_stored(grid, absmax / (levels / 2)), 0};
+    if (range.low == 0.0f && range.high == 0.0f) {
+        const bool keeps_zero = grid->codebook && grid->codebook->keeps_zero;
+        return (struct gram_step){keeps_zero ? 0 : scale_limits[grid->scale_dtype].epsilon, 0};
     }
+    if (!grid->asymmetric)
+        return (struct gram_step){as_stored(grid, plain_scale(grid, range)), 0};
     const float span = range.high - range.low;
     const float scale = span <= scale_limits[GRAM_F32].greatest
                             ? span / levels
@@ -108,6 +158,9 @@ struct ladder {
 static struct ladder ladder_of(const struct gram_grid *grid, struct gram_step step)
 {
     const float half = (float)(1 << (grid->bits - 1));
+
+    if (grid->is_ternary)
+        return (struct ladder){step.scale, 0, -1, 1};
     return (struct ladder){step.scale, (float)step.zero, -half, half - 1};
 }
 
@@ -121,12 +174,6 @@ static inline double squared_miss(const struct ladder *l, float x, float code)
 {
     const double miss = (double)x - (double)((code - round_magic - l->zero) * l->scale);
     return miss * miss;
-}
-
-static double add_up(const double lanes[LANES])
-{
-    return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
-           ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
 }
 
 /* Add the squared misses of n weights, i-th to lane i modulo LANES. */
@@ -143,6 +190,29 @@ static void add_misses(double lanes[LANES], const struct ladder *l, const float 
         lanes[i - whole] += squared_miss(l, x[i], code[i]);
 }
 
+/* The sum of squared misses of codes on a codebook, found first where `codes` is NULL. */
+static double encode_by_book(uint8_t *codes, const struct gram_codebook *book, float scale,
+                             const float *x, int64_t n)
+{
+    enum {
+        BLOCK = 256
+    }; /* a multiple of LANES */
+    uint8_t found[BLOCK];
+    double lanes[LANES] = {0};
+
+    for (int64_t begin = 0; begin < n; begin += BLOCK) {
+        const int64_t count = n - begin < BLOCK ? n - begin : BLOCK;
+        uint8_t *to = codes ? codes + begin : found;
+        book->encode(to, x + begin, count, scale);
+        for (int64_t i = 0; i < count; i++) {
+            const double miss =
+                (double)x[begin + i] - (double)gram_codebook_value(book, to[i], scale);
+            lanes[i % LANES] += miss * miss;
+        }
+    }
+    return add_up(lanes);
+}
+
 double gram_grid_encode(uint8_t *codes, const struct gram_grid *grid, struct gram_step step,
                         const float *x, int64_t n)
 {
@@ -154,6 +224,8 @@ double gram_grid_encode(uint8_t *codes, const struct gram_grid *grid, struct gra
     double lanes[LANES] = {0};
     float code[BLOCK];
 
+    if (grid->codebook)
+        return encode_by_book(codes, grid->codebook, step.scale, x, n);
     for (int64_t begin = 0; begin < n; begin += BLOCK) {
         const int64_t count = n - begin < BLOCK ? n - begin : BLOCK;
         for (int64_t i = 0; i < count; i++)
@@ -172,6 +244,8 @@ double gram_grid_error(const struct gram_grid *grid, struct gram_step step, cons
     const int64_t whole = n / LANES * LANES;
     double lanes[LANES] = {0};
 
+    if (grid->codebook)
+        return encode_by_book(NULL, grid->codebook, step.scale, x, n);
     for (int64_t i = 0; i < whole; i += LANES) {
         for (int j = 0; j < LANES; j++)
             lanes[j] += squared_miss(&l, x[i + j], code_of(&l, x[i + j]));
@@ -185,7 +259,10 @@ void gram_grid_decode(float *x, const struct gram_grid *grid, struct gram_step s
                       const uint8_t *codes, int64_t n)
 {
     const int base = (1 << (grid->bits - 1)) + step.zero;
-    for (int64_t i = 0; i < n; i++)
+
+    for (int64_t i = 0; grid->codebook && i < n; i++)
+        x[i] = gram_codebook_value(grid->codebook, codes[i], step.scale);
+    for (int64_t i = 0; !grid->codebook && i < n; i++)
         x[i] = (float)(codes[i] - base) * step.scale;
 }
 

@@ -12,15 +12,51 @@ enum { DEFAULT_GROUP = 128, MAX_GROUP = 1 << 24 };
 
 static const int code_bits[] = {2, 3, 4, 5, 6, 8};
 
+/* Schemes with a name of their own: what the name alone says, and which options it takes. */
+static const struct family {
+    const char *name;
+    struct gram_scheme scheme;
+    bool takes_channel, takes_nested; /* -channel and -tensor; -dq */
+    int64_t least_group, most_group;  /* of -g<N>, a power of two where the least is not the usual one */
+} families[] = {
+    {"nf4",
+     {.kind = GRAM_SCHEME_CODES, .bits = 4, .granularity = GRAM_PER_GROUP, .group = 64,
+      .codebook = &gram_nf4},
+     false, true, 32, 4096},
+    {"fp4",
+     {.kind = GRAM_SCHEME_CODES, .bits = 4, .granularity = GRAM_PER_GROUP, .group = 64,
+      .codebook = &gram_fp4},
+     false, true, 32, 4096},
+    {"fp8",
+     {.kind = GRAM_SCHEME_CODES, .bits = 8, .granularity = GRAM_PER_CHANNEL,
+      .codebook = &gram_e4m3},
+     true, false, 0, 0},
+    {"ternary",
+     {.kind = GRAM_SCHEME_CODES, .bits = 2, .granularity = GRAM_PER_TENSOR, .is_ternary = true},
+     true, false, GRAM_MIN_GROUP, MAX_GROUP},
+    {"llm.int8",
+     {.kind = GRAM_SCHEME_CODES, .bits = 8, .granularity = GRAM_PER_CHANNEL, .act_bits = 8,
+      .codebook = &gram_int8v, .act_outlier = 6.0f},
+     false, false, 0, 0},
+};
+enum { N_FAMILIES = sizeof families / sizeof families[0] };
+
 static const struct gram_choice presets[] = {
     {"w8a8", "int8 weights per channel, int8 activations per token, found as they come"},
+    {"w8a8-static", "the same, with one scale for all activations of a linear, from calibration"},
+    {"llm.int8", "int8 weights and activations, inputs of 6 and more in float (bitsandbytes)"},
     {"w8a16", "int8 weights, one scale per output channel"},
+    {"fp8", "8-bit floats (e4m3), one scale per output channel; activations stay float"},
     {"w6a16", "int6 weights, groups of 128"},
     {"w5a16", "int5 weights, groups of 128"},
     {"w4a16", "int4 weights, groups of 128"},
     {"w4a16-asym", "int4 weights with zero points, groups of 128"},
+    {"nf4", "4-bit normal floats, blocks of 64 (bitsandbytes)"},
+    {"nf4-dq", "the same with 8-bit scales (double quantization)"},
+    {"fp4", "4-bit floats of bitsandbytes, blocks of 64"},
     {"w3a16", "int3 weights, groups of 128"},
     {"w2a16-g64", "int2 weights, groups of 64"},
+    {"ternary", "weights -1, 0 and 1, one scale per tensor; for models trained so"},
     {"bf16", "cast to bfloat16"},
     {"f16", "cast to half precision; values beyond 65504 are an error"},
     {NULL, NULL},
@@ -34,7 +70,8 @@ static const struct {
     {"4bit", "w4a16"}, {"q4_0", "w4a16-g32"}, {"int6", "w6a16"},     {"int5", "w5a16"},
     {"int3", "w3a16"}, {"int2", "w2a16-g64"}, {"fp16", "f16"},       {"float16", "f16"},
     {"half", "f16"},   {"bfloat16", "bf16"},  {"w8", "w8a16"},       {"w4", "w4a16"},
-    {"w3", "w3a16"},   {"w2", "w2a16-g64"},
+    {"w3", "w3a16"},   {"w2", "w2a16-g64"},   {"float8", "fp8"},         {"e4m3", "fp8"},
+    {"fp8-dynamic", "fp8"}, {"bitnet", "ternary"}, {"qlora", "nf4-dq"},
 };
 
 const struct gram_choice *gram_schemes(void)
@@ -142,10 +179,17 @@ static enum gram_status take_granularity(const char **at, struct gram_scheme *s,
     *at += 2; /* "-g" */
     s->granularity = GRAM_PER_GROUP;
     s->group = take_number(at);
-    if (s->group < GRAM_MIN_GROUP || s->group > MAX_GROUP)
-        return gram_fail(err, GRAM_EINVAL, "scheme '%s': a group has from %d to %d weights", text,
-                         GRAM_MIN_GROUP, MAX_GROUP);
     return GRAM_OK;
+}
+
+static enum gram_status check_group(const struct gram_scheme *s, int64_t least, int64_t most,
+                                    const char *text, struct gram_error *err)
+{
+    if (s->granularity != GRAM_PER_GROUP || (s->group >= least && s->group <= most))
+        return GRAM_OK;
+    return gram_fail(err, GRAM_EINVAL,
+                     "scheme '%s': a group has from %" PRId64 " to %" PRId64 " weights", text,
+                     least, most);
 }
 
 static bool starts_granularity(const char *at)
@@ -157,6 +201,10 @@ static bool starts_granularity(const char *at)
 static enum gram_status check_codes(const struct gram_scheme *s, const char *text,
                                     struct gram_error *err)
 {
+    GRAM_TRY(check_group(s, GRAM_MIN_GROUP, MAX_GROUP, text, err));
+    if (s->is_static && s->act_bits == 0)
+        return gram_fail(err, GRAM_EINVAL,
+                         "scheme '%s': -static is about int8 activations; use w8a8-static", text);
     if (s->act_bits != 0 && s->bits != 8)
         return gram_fail(err, GRAM_EINVAL,
                          "scheme '%s': int8 activations go with int8 weights only", text);
@@ -196,12 +244,62 @@ static enum gram_status parse_codes(struct gram_scheme *s, const char *text, str
     while (*at) {
         if (take_word(&at, "-asym"))
             s->asymmetric = true;
+        else if (take_word(&at, "-static"))
+            s->is_static = true;
         else if (starts_granularity(at))
             GRAM_TRY(take_granularity(&at, s, &is_set, text, err));
         else
             return unknown(text, err);
     }
     return check_codes(s, text, err);
+}
+
+static enum gram_status check_family(const struct family *family, const struct gram_scheme *s,
+                                     const char *text, struct gram_error *err)
+{
+    const bool is_whole = s->granularity != GRAM_PER_GROUP;
+
+    if (is_whole && s->granularity != family->scheme.granularity && !family->takes_channel)
+        return gram_fail(err, GRAM_EINVAL, "scheme '%s': %s takes neither -channel nor -tensor",
+                         text, family->name);
+    if (!is_whole && family->most_group == 0)
+        return gram_fail(err, GRAM_EINVAL, "scheme '%s': %s has no groups", text, family->name);
+    if (s->is_nested && !family->takes_nested)
+        return gram_fail(err, GRAM_EINVAL, "scheme '%s': -dq goes with nf4 and fp4 only", text);
+    if (!is_whole && family->takes_nested && (s->group & (s->group - 1)) != 0)
+        return gram_fail(err, GRAM_EINVAL,
+                         "scheme '%s': blocks have 32, 64, 128, .. 4096 weights", text);
+    return check_group(s, family->least_group, family->most_group, text, err);
+}
+
+/* nf4, fp8, ternary, .. with options in any order. */
+static enum gram_status parse_family(struct gram_scheme *s, const struct family *family,
+                                     const char *text, struct gram_error *err)
+{
+    const char *at = text + strlen(family->name);
+    bool is_set = false;
+
+    *s = family->scheme;
+    while (*at) {
+        if (take_word(&at, "-dq"))
+            s->is_nested = true;
+        else if (starts_granularity(at))
+            GRAM_TRY(take_granularity(&at, s, &is_set, text, err));
+        else
+            return unknown(text, err);
+    }
+    return check_family(family, s, text, err);
+}
+
+/* The family whose name the text starts with, alone or before a dash. */
+static const struct family *family_of(const char *text)
+{
+    for (int i = 0; i < N_FAMILIES; i++) {
+        const size_t n = strlen(families[i].name);
+        if (strncmp(text, families[i].name, n) == 0 && (!text[n] || text[n] == '-'))
+            return &families[i];
+    }
+    return NULL;
 }
 
 /* As users type it elsewhere: W4A16_ASYM. */
@@ -231,8 +329,37 @@ enum gram_status gram_scheme_parse(struct gram_scheme *out, const char *text,
         *out = (struct gram_scheme){.kind = GRAM_SCHEME_CAST, .dtype = dtype};
         return GRAM_OK;
     }
+    const struct family *family = family_of(name);
+    if (family)
+        return parse_family(out, family, name, err);
     return name[0] == 'w' && name[1] >= '0' && name[1] <= '9' ? parse_codes(out, name, err)
                                                               : unknown(text, err);
+}
+
+static bool is_of_family(const struct family *family, const struct gram_scheme *s)
+{
+    return s->codebook ? s->codebook == family->scheme.codebook
+                       : s->is_ternary && family->scheme.is_ternary;
+}
+
+/* The name of the family, and what differs from it. False if the scheme is of none. */
+static bool name_by_family(char out[GRAM_SCHEME_NAME], const struct gram_scheme *s)
+{
+    int i = 0;
+    char spread[24] = "";
+
+    while (i < N_FAMILIES && !is_of_family(&families[i], s))
+        i++;
+    if (i == N_FAMILIES)
+        return false;
+    const struct gram_scheme *usual = &families[i].scheme;
+    if (s->granularity == GRAM_PER_GROUP && s->group != usual->group)
+        snprintf(spread, sizeof spread, "-g%" PRId64, s->group);
+    else if (s->granularity != usual->granularity)
+        snprintf(spread, sizeof spread, "%s",
+                 s->granularity == GRAM_PER_TENSOR ? "-tensor" : "-channel");
+    snprintf(out, GRAM_SCHEME_NAME, "%s%s%s", families[i].name, spread, s->is_nested ? "-dq" : "");
+    return true;
 }
 
 void gram_scheme_name(char out[GRAM_SCHEME_NAME], const struct gram_scheme *s)
@@ -244,36 +371,78 @@ void gram_scheme_name(char out[GRAM_SCHEME_NAME], const struct gram_scheme *s)
                  s->kind == GRAM_SCHEME_KEEP ? "keep" : gram_dtype_name(s->dtype));
         return;
     }
+    if (name_by_family(out, s))
+        return;
     if (s->granularity == GRAM_PER_GROUP)
         snprintf(spread, sizeof spread, "-g%" PRId64, s->group);
     else if (s->granularity == GRAM_PER_TENSOR)
         snprintf(spread, sizeof spread, "-tensor");
     else if (s->act_bits == 0)
         snprintf(spread, sizeof spread, "-channel");
-    snprintf(out, GRAM_SCHEME_NAME, "w%da%d%s%s", s->bits, s->act_bits ? s->act_bits : 16, spread,
-             s->asymmetric ? "-asym" : "");
+    snprintf(out, GRAM_SCHEME_NAME, "w%da%d%s%s%s", s->bits, s->act_bits ? s->act_bits : 16, spread,
+             s->asymmetric ? "-asym" : "", s->is_static ? "-static" : "");
+}
+
+/* What a weight's codes stand for; NULL: integers. */
+static const struct gram_codebook *codebook_of(const struct gram_weight *w)
+{
+    if (w->act_outlier > 0.0f)
+        return &gram_int8v;
+    for (int i = 0; w->table && i < N_FAMILIES; i++) {
+        const struct gram_codebook *book = families[i].scheme.codebook;
+        if (book && book->values == w->table)
+            return book;
+    }
+    return NULL;
 }
 
 void gram_weight_scheme(char out[GRAM_SCHEME_NAME], const struct gram_weight *w)
 {
     const bool one_scale = w->scale_stride == 0;
+    const bool by_block = w->table && w->bits == 4; /* also where one block is one row */
     const struct gram_scheme scheme = {
         .kind = w->bits ? GRAM_SCHEME_CODES : GRAM_SCHEME_CAST,
         .dtype = w->dtype,
         .bits = w->bits,
         .asymmetric = w->zeros != NULL,
         .granularity = one_scale             ? GRAM_PER_TENSOR
-                       : w->group >= w->cols ? GRAM_PER_CHANNEL
-                                             : GRAM_PER_GROUP,
+                       : w->group >= w->cols && !by_block ? GRAM_PER_CHANNEL
+                                                          : GRAM_PER_GROUP,
         .group = w->group,
         .act_bits = w->act_bits,
+        .codebook = codebook_of(w),
+        .is_nested = w->is_nested,
+        .is_static = w->act_scale > 0.0f,
     };
     gram_scheme_name(out, &scheme);
+}
+
+struct gram_grid gram_scheme_grid(const struct gram_scheme *s, enum gram_dtype scale_dtype)
+{
+    const bool has_choice = strcmp(gram_scheme_container(s), "bitsandbytes") != 0;
+    return (struct gram_grid){.bits = s->bits,
+                              .asymmetric = s->asymmetric,
+                              .scale_dtype = has_choice ? scale_dtype : GRAM_F32,
+                              .codebook = s->codebook,
+                              .is_ternary = s->is_ternary};
+}
+
+const char *gram_scheme_container(const struct gram_scheme *s)
+{
+    if (s->kind != GRAM_SCHEME_CODES)
+        return NULL;
+    return s->codebook && s->codebook != &gram_e4m3 ? "bitsandbytes" : "compressed-tensors";
 }
 
 int64_t gram_scheme_span(const struct gram_scheme *scheme, int64_t cols)
 {
     return scheme->granularity == GRAM_PER_GROUP ? scheme->group : cols;
+}
+
+/* A byte for each scale, f32 for 256 of them. */
+static int64_t nested_bytes(int64_t scales)
+{
+    return scales + gram_ceil_div(scales, 256) * 4;
 }
 
 uint64_t gram_scheme_bytes(const struct gram_scheme *s, int64_t rows, int64_t cols,
@@ -285,8 +454,11 @@ uint64_t gram_scheme_bytes(const struct gram_scheme *s, int64_t rows, int64_t co
     }
     const int64_t groups = gram_ceil_div(cols, gram_scheme_span(s, cols));
     const int64_t scale_rows = s->granularity == GRAM_PER_TENSOR ? 1 : rows;
-    const int64_t code_row = s->act_bits ? cols : gram_code_row_bytes(cols, s->bits);
-    const int64_t scales = scale_rows * groups * (gram_dtype_bits(scale_dtype) / 8);
+    const bool is_plain = s->act_bits != 0 || s->codebook;
+    const int64_t code_row = is_plain ? cols * s->bits / 8 : gram_code_row_bytes(cols, s->bits);
+    const enum gram_dtype stored = gram_scheme_grid(s, scale_dtype).scale_dtype;
+    const int64_t scales = s->is_nested ? nested_bytes(scale_rows * groups)
+                                        : scale_rows * groups * (gram_dtype_bits(stored) / 8);
     const int64_t zeros = s->asymmetric ? gram_code_row_bytes(scale_rows, s->bits) * groups : 0;
     return (uint64_t)(rows * code_row + scales + zeros);
 }

@@ -10,6 +10,7 @@
 #include <gram/quantize.h>
 #include <gram/tensor.h>
 #include "base/error.h"
+#include "tensor/grid.h"
 #include "tensor/weight.h"
 
 enum { GRAM_SCHEME_NAME = 32, GRAM_MIN_GROUP = 16 };
@@ -23,7 +24,7 @@ enum gram_granularity {
 enum gram_scheme_kind {
     GRAM_SCHEME_KEEP,  /* the tensor as it is */
     GRAM_SCHEME_CAST,  /* another float type */
-    GRAM_SCHEME_CODES, /* integer codes */
+    GRAM_SCHEME_CODES, /* codes on a grid */
 };
 
 struct gram_scheme {
@@ -34,6 +35,12 @@ struct gram_scheme {
     enum gram_granularity granularity;
     int64_t group; /* columns per scale; 0 unless granularity is group */
     int act_bits;  /* 0, or 8: int8 per token, dynamic */
+
+    const struct gram_codebook *codebook; /* NULL: integers */
+    bool is_ternary;    /* integers -1, 0, 1 */
+    bool is_nested;     /* scales are codes too (double quantization of bitsandbytes) */
+    bool is_static;     /* act_bits is 8: one scale for all activations, found in calibration */
+    float act_outlier;  /* act_bits is 8: inputs from this magnitude on stay float; 0: none do */
 };
 
 /* Parse a preset or a spelled-out scheme, "keep" included. GRAM_EINVAL names what is wrong and the
@@ -45,6 +52,12 @@ enum gram_status gram_scheme_parse(struct gram_scheme *out, const char *text,
 void gram_scheme_name(char out[GRAM_SCHEME_NAME], const struct gram_scheme *scheme);
 /* The same for a weight as it was read: "f32", "bf16", "w4a16-g128". */
 void gram_weight_scheme(char out[GRAM_SCHEME_NAME], const struct gram_weight *w);
+
+/* The grid of its codes. scale_dtype is what the container would take; f32 where it has no choice. */
+struct gram_grid gram_scheme_grid(const struct gram_scheme *scheme, enum gram_dtype scale_dtype);
+/* The container that its codes are written in: "compressed-tensors" or "bitsandbytes". NULL if it has
+ * no codes. */
+const char *gram_scheme_container(const struct gram_scheme *scheme);
 
 /* Columns that share a scale in a matrix of `cols` columns: the group, or all. */
 int64_t gram_scheme_span(const struct gram_scheme *scheme, int64_t cols);

@@ -113,6 +113,22 @@ void gram_codes_unpack(uint8_t *codes, const void *row, int64_t first, int64_t n
     }
 }
 
+void gram_weight_codes(uint8_t *codes, const struct gram_weight *w, int64_t r, int64_t first, int64_t n)
+{
+    const uint8_t *row = (const uint8_t *)w->data + r * w->row_bytes;
+    const uint8_t flip = w->is_signed ? 0x80 : 0;
+
+    if (w->bits == 8) {
+        for (int64_t i = 0; i < n; i++)
+            codes[i] = row[first + i] ^ flip;
+    } else if (w->high_first) {
+        for (int64_t i = 0, k = first; i < n; i++, k++)
+            codes[i] = k % 2 ? row[k / 2] & 15 : row[k / 2] >> 4;
+    } else {
+        gram_codes_unpack(codes, row, first, n, w->bits);
+    }
+}
+
 float gram_weight_scale(const struct gram_weight *w, int64_t r, int64_t g)
 {
     float scale;

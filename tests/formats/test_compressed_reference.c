@@ -121,7 +121,9 @@ struct quantized {
 
 static void quantize(struct quantized *q, const struct gram_scheme *scheme)
 {
-    const struct gram_grid grid = {scheme->bits, scheme->asymmetric, GRAM_F32};
+    const struct gram_grid grid = {.bits = scheme->bits,
+                                   .asymmetric = scheme->asymmetric,
+                                   .scale_dtype = GRAM_F32};
     const bool is_one = scheme->granularity == GRAM_PER_TENSOR;
     const int64_t span = is_one ? ROWS * COLS : gram_scheme_span(scheme, COLS);
     float original[ROWS * COLS];

@@ -135,7 +135,9 @@ static float value_of(const struct gram_weight *w, int64_t r, int64_t k)
 static void expect_on_grid(const struct gram_weight *w, const struct gram_tensor *source,
                            const struct gram_scheme *scheme, enum gram_dtype scale_dtype)
 {
-    const struct gram_grid grid = {scheme->bits, scheme->asymmetric, scale_dtype};
+    const struct gram_grid grid = {.bits = scheme->bits,
+                                   .asymmetric = scheme->asymmetric,
+                                   .scale_dtype = scale_dtype};
     const bool is_one = scheme->granularity == GRAM_PER_TENSOR;
     const int64_t n = is_one ? source->count : gram_scheme_span(scheme, w->cols);
     float *x = malloc((size_t)n * sizeof *x), *y = malloc((size_t)n * sizeof *y);

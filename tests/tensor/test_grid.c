@@ -98,7 +98,10 @@ static void every_grid_round_trips_every_kind_of_weights(void **state)
     for (int kind = 0; kind < KINDS; kind++) {
         fill(x, runs[r], kind, &rng);
         for (int asymmetric = 0; asymmetric < 2; asymmetric++)
-            check_run(&(struct gram_grid){widths[b], asymmetric, scale_types[t]}, x, runs[r]);
+            check_run(&(struct gram_grid){.bits = widths[b],
+                                          .asymmetric = asymmetric,
+                                          .scale_dtype = scale_types[t]},
+                      x, runs[r]);
     }
 }
 
@@ -111,7 +114,9 @@ static void a_weight_inside_the_range_is_off_by_half_a_step_at_most(void **state
     (void)state;
     EACH(b, widths)
     for (int asymmetric = 0; asymmetric < 2; asymmetric++) {
-        const struct gram_grid grid = {widths[b], asymmetric, GRAM_F32};
+        const struct gram_grid grid = {.bits = widths[b],
+                                       .asymmetric = asymmetric,
+                                       .scale_dtype = GRAM_F32};
         struct gram_range range = {0};
         for (int i = 0; i < 128; i++)
             x[i] = normal(&rng);
@@ -128,7 +133,7 @@ static void a_weight_inside_the_range_is_off_by_half_a_step_at_most(void **state
 static void the_symmetric_rule_is_that_of_compressed_tensors(void **state)
 {
     const float x[8] = {-7.5f, 7.5f, 0.5f, 1.5f, -0.5f, 2.5f, 7.4f, -1.0f}; /* scale is 1 */
-    const struct gram_grid grid = {4, false, GRAM_F32};
+    const struct gram_grid grid = {.bits = 4, .asymmetric = false, .scale_dtype = GRAM_F32};
     const uint8_t expected[8] = {0, 15, 8, 10, 8, 10, 15, 7};
     struct gram_range range = {0};
     uint8_t codes[8];
@@ -144,7 +149,7 @@ static void the_symmetric_rule_is_that_of_compressed_tensors(void **state)
 static void the_asymmetric_rule_is_that_of_compressed_tensors(void **state)
 {
     const float x[4] = {-1.0f, 14.0f, 0.0f, 3.5f}; /* scale 1, zero = -8 + 1 */
-    const struct gram_grid grid = {4, true, GRAM_F32};
+    const struct gram_grid grid = {.bits = 4, .asymmetric = true, .scale_dtype = GRAM_F32};
     const uint8_t expected[4] = {0, 15, 1, 4}; /* 3.5 - 7 = -3.5 rounds to -4 */
     struct gram_range range = {0};
     uint8_t codes[4];
@@ -196,7 +201,9 @@ static void the_search_is_never_worse_than_rtn(void **state)
     EACH(b, widths)
     EACH(t, scale_types)
     for (int round = 0; round < 40; round++) {
-        const struct gram_grid grid = {widths[b], round % 2, scale_types[t]};
+        const struct gram_grid grid = {.bits = widths[b],
+                                       .asymmetric = round % 2,
+                                       .scale_dtype = scale_types[t]};
         struct gram_range range = {0};
         fill(x, 128, round % KINDS, &rng);
         gram_range_add(&range, x, 128);
