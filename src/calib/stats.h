@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/pool.h"
+#include "calib/cross.h"
 #include "kernels/kernels.h"
 
 /* What a method or a transform asks for; one pass collects the union. */
@@ -19,12 +20,11 @@ enum gram_need {
     GRAM_NEED_HISTOGRAM = 1 << 3, /* of all values, for clipping */
 };
 
-enum { GRAM_HISTOGRAM_BINS = 2048 };
+/* See calib/histogram.h. */
+struct gram_histogram;
 
-/* Counts over [low, high] in equal bins; grows by doubling, so that no value is lost (as torch's HistogramObserver). */
-struct gram_histogram {
-    double low, high;
-    double count[GRAM_HISTOGRAM_BINS];
+struct gram_window_range {
+    float low, high;
 };
 
 /* Of one value [tokens, cols]. Fields that were not asked for are NULL. */
@@ -38,11 +38,18 @@ struct gram_input_stats {
     float *gram;          /* [cols][cols], whole and symmetric: mean over tokens of x x' */
     float moving_low, moving_high; /* of all channels: averaged over windows with weight 0.01 (moving_average_minmax) */
     struct gram_histogram *histogram;
+
+    /* Of the sums while tokens are added. */
+    const struct gram_kernels *kernels;
+    struct gram_pool *pool;
+    double *abs_sum;          /* [cols] */
+    struct gram_window_range *parts; /* of the window at hand, by parts of the columns */
+    struct gram_cross cross;
 };
 
 /* Zero bytes are an empty one. Memory comes from `arena`. False if it ran out. */
 bool gram_stats_open(struct gram_input_stats *stats, unsigned needs, int64_t cols, struct gram_arena *arena);
-/* Add n tokens x[n][cols]: one window. */
+/* Add n tokens x[n][cols], finite: one window. kernels and pool must live until gram_stats_close(). */
 void gram_stats_add(struct gram_input_stats *stats, const struct gram_kernels *kernels,
                     struct gram_pool *pool, const float *x, int64_t n);
 /* After the last window: sums become means, X'X is made whole. */
