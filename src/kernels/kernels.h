@@ -28,11 +28,14 @@ enum gram_storage {
     GRAM_STORE_U5,
     GRAM_STORE_U6,
     GRAM_STORE_U8,
+    GRAM_STORE_T4, /* with a table of 16 */
+    GRAM_STORE_F8, /* f8_e4m3 */
     GRAM_N_STORAGE
 };
 
 /*
- * Columns [k0, k0 + n) of row `row` as f32, exactly (code - zero) * scale rounded once: dst[n].
+ * Columns [k0, k0 + n) of row `row` as f32, exactly (code - zero) * scale, or table[code] * scale,
+ * rounded once: dst[n].
  * One pointer per storage form, see gram_weight_storage(). Reads nothing outside the row.
  */
 typedef void gram_decode_fn(float *dst, const struct gram_weight *w, int64_t row, int64_t k0,

@@ -41,7 +41,7 @@ static bool offsets_fit(const struct gram_weight *w)
 
 bool gram_int_panels_fit(const struct gram_weight *w)
 {
-    return w->bits > 0 && w->cols > 0 && w->cols <= MOST_COLS &&
+    return w->bits > 0 && !w->table && w->cols > 0 && w->cols <= MOST_COLS &&
            (w->group % 4 == 0 || w->group >= w->cols) &&
            (w->scale_stride == 0 || w->scale_stride >= gram_weight_groups(w)) && offsets_fit(w);
 }

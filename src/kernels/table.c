@@ -17,6 +17,8 @@ static const struct gram_kernels reference = {
             [GRAM_STORE_U5] = gram_decode_codes__ref,
             [GRAM_STORE_U6] = gram_decode_codes__ref,
             [GRAM_STORE_U8] = gram_decode_codes__ref,
+            [GRAM_STORE_T4] = gram_decode_table__ref,
+            [GRAM_STORE_F8] = gram_decode_table__ref,
         },
     .gemm_f32 = gram_gemm_f32__ref,
     .quantize_i8 = gram_quantize_i8__ref,
@@ -75,6 +77,8 @@ static const struct gram_kernels reference = {
         (kernels)->decode[GRAM_STORE_U5] = gram_decode_u5__##isa;                                  \
         (kernels)->decode[GRAM_STORE_U6] = gram_decode_u6__##isa;                                  \
         (kernels)->decode[GRAM_STORE_U8] = gram_decode_u8__##isa;                                  \
+        (kernels)->decode[GRAM_STORE_T4] = gram_decode_t4__##isa;                                  \
+        (kernels)->decode[GRAM_STORE_F8] = gram_decode_f8__##isa;                                  \
     } while (0)
 
 #ifdef GRAM_HAVE_AVX2
@@ -117,6 +121,8 @@ static void use_neon(struct gram_kernels *kernels)
     kernels->decode[GRAM_STORE_S8] = gram_decode_s8__neon;
     kernels->decode[GRAM_STORE_U4] = gram_decode_u4__neon;
     kernels->decode[GRAM_STORE_U8] = gram_decode_u8__neon;
+    kernels->decode[GRAM_STORE_T4] = gram_decode_t4__neon;
+    kernels->decode[GRAM_STORE_F8] = gram_decode_f8__neon;
     kernels->quantize_i8 = gram_quantize_i8__neon;
     kernels->dot_i8 = gram_dot_i8__neon;
     kernels->quantize_acts = gram_quantize_acts__neon;
@@ -178,6 +184,8 @@ enum gram_storage gram_weight_storage(const struct gram_weight *w)
                : w->dtype == GRAM_F16 ? GRAM_STORE_F16
                                       : GRAM_STORE_BF16;
     }
+    if (w->table)
+        return w->bits == 4 ? GRAM_STORE_T4 : GRAM_STORE_F8;
     if (w->is_signed)
         return GRAM_STORE_S8;
     GRAM_ASSERT(w->bits > 1 && w->bits < 9 && stream_of[w->bits] != GRAM_STORE_F32);

@@ -23,11 +23,12 @@
 #define GRAM_DECLARE_DECODE(isa)                                                                   \
     gram_decode_fn gram_decode_f16__##isa, gram_decode_bf16__##isa, gram_decode_s8__##isa,         \
         gram_decode_u2__##isa, gram_decode_u3__##isa, gram_decode_u4__##isa,                       \
-        gram_decode_u5__##isa, gram_decode_u6__##isa, gram_decode_u8__##isa
+        gram_decode_u5__##isa, gram_decode_u6__##isa, gram_decode_u8__##isa,                       \
+        gram_decode_t4__##isa, gram_decode_f8__##isa
 
 GRAM_DECLARE_F32(ref);
 gram_decode_fn gram_decode_f32__ref, gram_decode_f16__ref, gram_decode_bf16__ref,
-    gram_decode_codes__ref;
+    gram_decode_codes__ref, gram_decode_table__ref;
 gram_quantize_i8_fn gram_quantize_i8__ref;
 gram_dot_i8_fn gram_dot_i8__ref;
 gram_quantize_acts_fn gram_quantize_acts__ref;
@@ -50,7 +51,7 @@ gram_int_linear_fn gram_int_linear__avx512vnni;
 
 GRAM_DECLARE_F32(neon);
 gram_decode_fn gram_decode_f16__neon, gram_decode_bf16__neon, gram_decode_s8__neon,
-    gram_decode_u4__neon, gram_decode_u8__neon;
+    gram_decode_u4__neon, gram_decode_u8__neon, gram_decode_t4__neon, gram_decode_f8__neon;
 gram_quantize_i8_fn gram_quantize_i8__neon;
 gram_dot_i8_fn gram_dot_i8__neon;
 gram_quantize_acts_fn gram_quantize_acts__neon;

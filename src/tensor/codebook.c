@@ -5,6 +5,7 @@
  */
 #include "tensor/codebook.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -93,7 +94,8 @@ static void encode_e2m1(uint8_t *codes, const float *x, int64_t n, float scale)
 #define MANTISSA(c)  ((c)&0x78 ? 8 + ((c)&7) : (c)&7)
 #define EXPONENT(c)  ((c)&0x78 ? ((c) >> 3 & 15) - 1 : 0)
 #define MAGNITUDE(c) ((float)(MANTISSA(c) << EXPONENT(c)) / 512.0f)
-#define E4M3(c)      ((c)&0x80 ? -MAGNITUDE((c)&0x7f) : MAGNITUDE(c))
+#define NUMBER(c)    (((c)&0x7f) == 0x7f ? NAN : MAGNITUDE((c)&0x7f))
+#define E4M3(c)      ((c)&0x80 ? -NUMBER(c) : NUMBER(c))
 #define E4M3_2(c)    E4M3(c), E4M3((c) + 1)
 #define E4M3_8(c)    E4M3_2(c), E4M3_2((c) + 2), E4M3_2((c) + 4), E4M3_2((c) + 6)
 #define E4M3_32(c)   E4M3_8(c), E4M3_8((c) + 8), E4M3_8((c) + 16), E4M3_8((c) + 24)

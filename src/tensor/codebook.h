@@ -13,7 +13,7 @@ struct gram_codebook {
     int bits;         /* 4 or 8 */
     float top;        /* greatest value: scale = max|x| / top */
     bool keeps_zero;  /* zeros have scale 0, as in bitsandbytes; else the epsilon of the scale's type */
-    const float *values; /* [2^bits], by code; of e4m3's NaN: 480, readers refuse it. NULL: (c - 128) / 127 */
+    const float *values; /* [2^bits], by code; NaN where a code is no number. NULL: (c - 128) / 127 */
     /* codes[n] = the nearest values of x[n], finite, under this scale; beyond the ends, the ends. */
     void (*encode)(uint8_t *codes, const float *x, int64_t n, float scale);
 };

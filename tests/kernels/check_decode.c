@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/half.h"
+#include "tensor/codebook.h"
 #include "tensor/dtype.h"
 
 enum { ROWS = 3, MAX_GROUPS = 256, MAX_COLS = 2200 };
@@ -20,6 +21,7 @@ static const struct storage_row {
     [GRAM_STORE_U2] = {2, false, GRAM_I32},    [GRAM_STORE_U3] = {3, false, GRAM_I32},
     [GRAM_STORE_U4] = {4, false, GRAM_I32},    [GRAM_STORE_U5] = {5, false, GRAM_I32},
     [GRAM_STORE_U6] = {6, false, GRAM_I32},    [GRAM_STORE_U8] = {8, false, GRAM_I32},
+    [GRAM_STORE_T4] = {4, false, GRAM_I32},    [GRAM_STORE_F8] = {8, false, GRAM_I32},
 };
 
 static bool same_float(float a, float b)
@@ -153,4 +155,56 @@ void check_decode_codes(struct kcheck *c)
                 for (int zeros = 0; zeros < 2; zeros++)
                     check_layout(c, columns[i], groups[g] ? groups[g] : columns[i], scale_dtypes[d],
                                  zeros);
+}
+
+/* Codes that choose from a table, the first of a byte in its low or its high half. */
+static void fill_choices(struct kcheck *c, struct gram_weight *w, float *want)
+{
+    uint8_t *data = place(c, LEFT, w->rows * w->row_bytes);
+
+    for (int64_t i = 0; i < w->rows * w->row_bytes; i++)
+        data[i] = (uint8_t)gram_rng_u64(&c->rng);
+    w->data = data;
+    for (int64_t row = 0; row < w->rows; row++)
+        for (int64_t k = 0; k < w->cols; k++) {
+            const int byte = data[row * w->row_bytes + k * w->bits / 8];
+            const int half = k % 2 == w->high_first ? byte & 15 : byte >> 4;
+            want[row * w->cols + k] = w->table[w->bits == 4 ? half : byte] *
+                                      gram_weight_scale(w, row, k / w->group);
+        }
+}
+
+static void check_table(struct kcheck *c, int64_t cols, int64_t group, enum gram_dtype scale_dtype,
+                        bool high_first)
+{
+    static float want[ROWS * MAX_COLS];
+    const int bits = storages[c->storage].bits;
+    struct gram_weight w = {.rows = ROWS,
+                            .cols = cols,
+                            .row_bytes = (cols * bits + 7) / 8,
+                            .bits = bits,
+                            .high_first = high_first,
+                            .table = bits == 8 ? gram_e4m3.values
+                                     : high_first ? gram_nf4.values : gram_fp4.values,
+                            .group = group,
+                            .scale_dtype = scale_dtype};
+
+    w.scale_stride = group == cols && high_first ? 0 : gram_weight_groups(&w);
+    fill_scales(c, &w, w.scale_stride ? ROWS * w.scale_stride : 1, false);
+    fill_choices(c, &w, want);
+    check_windows(c, &w, want);
+}
+
+void check_decode_tables(struct kcheck *c)
+{
+    static const int64_t columns[] = {1, 5, 16, 31, 64, 100, 129, 256, 300, 1024, 2187};
+    static const int64_t groups[] = {1, 16, 17, 32, 64, 100, 0};
+    static const enum gram_dtype scale_dtypes[] = {GRAM_F32, GRAM_F16, GRAM_BF16};
+
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
+        for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++)
+            for (int d = 0; d < 3; d++)
+                for (int high = 0; high < 2; high++)
+                    check_table(c, columns[i], groups[g] ? groups[g] : columns[i], scale_dtypes[d],
+                                high);
 }

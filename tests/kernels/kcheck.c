@@ -33,6 +33,8 @@ static const struct kernel_row {
     {"decode_u5", AT(decode[GRAM_STORE_U5]), check_decode_codes, GRAM_STORE_U5},
     {"decode_u6", AT(decode[GRAM_STORE_U6]), check_decode_codes, GRAM_STORE_U6},
     {"decode_u8", AT(decode[GRAM_STORE_U8]), check_decode_codes, GRAM_STORE_U8},
+    {"decode_t4", AT(decode[GRAM_STORE_T4]), check_decode_tables, GRAM_STORE_T4},
+    {"decode_f8", AT(decode[GRAM_STORE_F8]), check_decode_tables, GRAM_STORE_F8},
     {"gemm_f32", AT(gemm_f32), check_gemm_f32, 0},
     {"float_linear", AT(float_linear), check_float_linear, 0},
     {"attend_f32", AT(attend[GRAM_KV_F32]), check_attend, GRAM_KV_F32},

@@ -29,7 +29,7 @@ struct kcheck {
 };
 
 typedef void check_fn(struct kcheck *c);
-check_fn check_decode_dense, check_decode_codes;
+check_fn check_decode_dense, check_decode_codes, check_decode_tables;
 check_fn check_gemm_f32, check_dot_f32, check_axpy;
 check_fn check_float_linear;
 check_fn check_attend, check_attend_store;

@@ -50,3 +50,14 @@ void gram_decode_codes__ref(float *dst, const struct gram_weight *w, int64_t row
         dst[i] = (float)(code_at(w, codes, k0 + i) - zero) * gram_weight_scale(w, row, g);
     }
 }
+
+/* Codes that choose from a table. */
+void gram_decode_table__ref(float *dst, const struct gram_weight *w, int64_t row, int64_t k0,
+                            int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        uint8_t code;
+        gram_weight_codes(&code, w, row, k0 + i, 1);
+        dst[i] = w->table[code] * gram_weight_scale(w, row, (k0 + i) / w->group);
+    }
+}

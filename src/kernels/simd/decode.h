@@ -54,6 +54,30 @@ ALWAYS_INLINE void decode_groups(float *dst, const struct gram_weight *w, int64_
     }
 }
 
+/* The same for codes that choose from a table. */
+typedef void decode_table_fn(float *dst, const struct codes *codes, int64_t k, int64_t n,
+                             const float *table, float scale, int high_first);
+
+ALWAYS_INLINE void decode_table_groups(float *dst, const struct gram_weight *w, int64_t row,
+                                       int64_t k0, int64_t n, int bits, decode_table_fn *run)
+{
+    const struct codes codes = {weight_row(w, row), (w->cols * bits + 7) / 8, bits};
+    int64_t g = k0 / w->group, end = (g + 1) * w->group - k0; /* of the group, counted from k0 */
+
+    for (int64_t i = 0; i < n; end += w->group, g++) {
+        const int64_t stop = end < n ? end : n;
+        run(dst + i, &codes, k0 + i, stop - i, w->table, scale_at(w, row * w->scale_stride + g),
+            w->high_first);
+        i = stop;
+    }
+}
+
+/* Nibble k of the row. */
+static inline int nibble_get(const struct codes *codes, int64_t k, int high_first)
+{
+    return codes->row[k / 2] >> ((k ^ high_first) % 2 * 4) & 15;
+}
+
 /* Code k of the row; a stream is little-endian, code 0 in the lowest bits. */
 static inline int code_get(const struct codes *codes, int64_t k)
 {
