@@ -5,8 +5,7 @@
 
 struct gram_grid gram_unit_grid(const struct gram_unit *unit)
 {
-    const struct gram_scheme *scheme = &unit->how.scheme;
-    return (struct gram_grid){scheme->bits, scheme->asymmetric, unit->scale_dtype};
+    return gram_scheme_grid(&unit->how.scheme, unit->scale_dtype);
 }
 
 bool gram_parts_open(struct gram_parts *parts, const struct gram_writer *writer,
