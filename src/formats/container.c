@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "formats/bitsandbytes.h"
 #include "formats/compressed_tensors.h"
 
 static enum gram_status refuse(const char *name, const char *where, struct gram_error *err)
@@ -48,23 +49,11 @@ static enum gram_status open_awq(const json_t *config, const char *where, struct
     return refuse("awq", where, err);
 }
 
-static enum gram_status open_bitsandbytes(const json_t *config, const char *where,
-                                          struct gram_arena *arena, void **state,
-                                          struct gram_error *err)
-{
-    bool value;
-
-    (void)arena, (void)state;
-    GRAM_TRY(gram_json_bool(config, "load_in_4bit", false, &value, where, err));
-    GRAM_TRY(gram_json_bool(config, "load_in_8bit", false, &value, where, err));
-    return refuse("bitsandbytes", where, err);
-}
-
 static const struct gram_container containers[] = {
     {"compressed-tensors", gram_compressed_open, gram_compressed_bind},
     {"gptq", open_gptq, NULL},
     {"awq", open_awq, NULL},
-    {"bitsandbytes", open_bitsandbytes, NULL},
+    {"bitsandbytes", gram_bnb_open, gram_bnb_bind},
 };
 
 const struct gram_container *gram_container_find(const char *quant_method)

@@ -36,7 +36,8 @@ struct gram_weight {
     const int8_t *zeros;  /* NULL when symmetric; signed, laid out as the scales */
     int act_bits;         /* 0: activations stay f32. 8: int8, symmetric */
     float act_scale;      /* ... positive: of all of them, found in calibration; 0: each token has its own */
-    float act_outlier;    /* ... positive: inputs of this magnitude and more stay f32 (LLM.int8()); 0: none */
+    float act_outlier;    /* ... positive: inputs of this magnitude and more stay f32, the others are
+                             quantized by the rule of LLM.int8(); 0: not that rule */
 };
 
 /* Bytes of one row of `cols` codes, padded to words. */
