@@ -5,6 +5,7 @@
 #ifndef GRAM_CALIB_BOUNDARY_H
 #define GRAM_CALIB_BOUNDARY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
 

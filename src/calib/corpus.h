@@ -6,6 +6,7 @@
 #define GRAM_CALIB_CORPUS_H
 
 #include <gram/job.h>
+#include <gram/model.h>
 #include <gram/tokenizer.h>
 #include "base/arena.h"
 #include "base/error.h"
@@ -25,8 +26,9 @@ struct gram_corpus {
 };
 
 struct gram_corpus_options {
-    const char *path;      /* *.jsonl: one record a line, in any of the forms of docs/methods.md; else text */
-    int64_t context;       /* tokens of a window */
+    const char *path;      /* *.jsonl: one record a line, in any of the forms of docs/methods.md; *.json: a list
+                              of them; else text */
+    int64_t context;       /* tokens of a window, at least 2 */
     int64_t max_tokens;    /* stop after so many; 0: all there are */
     uint64_t seed;         /* of the order in which windows are taken */
 };
@@ -40,5 +42,15 @@ struct gram_corpus_options {
 enum gram_status gram_corpus_read(struct gram_corpus *corpus, const struct gram_tokenizer *tokenizer,
                                   const struct gram_corpus_options *options, struct gram_error *err);
 void gram_corpus_reset(struct gram_corpus *corpus);
+
+/* The model's own text: `tokens` of it (at least 2), sampled at temperature 1 from BOS, or from a token of the
+ * seed's choice where there is none, until an EOS or the context ends a window. Same errors; GRAM_ECANCELED. */
+enum gram_status gram_corpus_generate(struct gram_corpus *corpus, const struct gram_model *model,
+                                      const struct gram_tokenizer *tokenizer, int64_t context,
+                                      int64_t tokens, uint64_t seed, const struct gram_job *job,
+                                      struct gram_error *err);
+
+/* Fill in the hash, from the windows. */
+void gram_corpus_hash(struct gram_corpus *corpus);
 
 #endif

@@ -1,0 +1,127 @@
+/*
+ * Forms of records. The first field that a record has tells its form; the parts of a record follow each
+ * other, with a space between those that would run together. Chat templates are not applied.
+ */
+#include "calib/record.h"
+
+#include <ctype.h>
+#include <string.h>
+
+enum { MOST_FIELDS = 3 };
+
+/* Either fields that are strings, or a list of turns. */
+struct form {
+    const char *fields[MOST_FIELDS]; /* the first one is the mark, and must be there */
+    const char *role, *content;      /* of a turn; NULL: no list */
+};
+
+static const struct form forms[] = {
+    {{"text"}, NULL, NULL},
+    {{"messages"}, "role", "content"},
+    {{"conversations"}, "from", "value"}, /* ShareGPT */
+    {{"instruction", "input", "output"}, NULL, NULL}, /* Alpaca */
+    {{"prompt", "response"}, NULL, NULL},
+};
+
+static const char *const roles[] = {"system", "developer", "user",     "assistant", "tool",
+                                    "human",  "gpt",       "function", "function_call",
+                                    "observation"};
+
+static enum gram_status wrong_type(const char *where, const char *field, const char *wanted,
+                                   struct gram_error *err)
+{
+    return gram_fail(err, GRAM_EFORMAT, "%s: %s is not %s", where, field, wanted);
+}
+
+static enum gram_status add_part(struct gram_buf *text, const json_t *part, const char *field,
+                                 const char *where, struct gram_error *err)
+{
+    if (!json_is_string(part))
+        return wrong_type(where, field, "a string", err);
+    const char *s = json_string_value(part);
+    const size_t n = json_string_length(part);
+    const bool runs_together = n > 0 && text->len > 0 && !isspace((unsigned char)s[0]) &&
+                               !isspace((unsigned char)text->at[text->len - 1]);
+    if (runs_together)
+        gram_buf_str(text, " ");
+    gram_buf_add(text, s, n);
+    return GRAM_OK;
+}
+
+static enum gram_status add_fields(struct gram_buf *text, const json_t *record,
+                                   const struct form *form, const char *where,
+                                   struct gram_error *err)
+{
+    for (int i = 0; i < MOST_FIELDS && form->fields[i]; i++) {
+        const json_t *part = json_object_get(record, form->fields[i]);
+        if (part || i == 0)
+            GRAM_TRY(add_part(text, part, form->fields[i], where, err));
+    }
+    return GRAM_OK;
+}
+
+static enum gram_status check_role(const json_t *role, const char *field, const char *where,
+                                   struct gram_error *err)
+{
+    if (!json_is_string(role))
+        return wrong_type(where, field, "a string", err);
+    for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
+        if (strcmp(json_string_value(role), roles[i]) == 0)
+            return GRAM_OK;
+    }
+    return gram_fail(err, GRAM_EFORMAT, "%s: '%s' is not a role that is known (user, assistant, ...)",
+                     where, json_string_value(role));
+}
+
+/* A string, or a list of {"type":"text","text":...}. */
+static enum gram_status add_content(struct gram_buf *text, const json_t *content, const char *field,
+                                    const char *where, struct gram_error *err)
+{
+    size_t i;
+    const json_t *part;
+
+    if (!json_is_array(content))
+        return add_part(text, content, field, where, err);
+    json_array_foreach(content, i, part) {
+        const char *type = json_string_value(json_object_get(part, "type"));
+        if (!type || strcmp(type, "text") != 0)
+            return gram_fail(err, GRAM_EFORMAT,
+                             "%s: %s holds a part of type '%s', only text can be calibrated on", where,
+                             field, type ? type : "?");
+        GRAM_TRY(add_part(text, json_object_get(part, "text"), "text", where, err));
+    }
+    return GRAM_OK;
+}
+
+static enum gram_status add_turns(struct gram_buf *text, const json_t *turns,
+                                  const struct form *form, const char *where,
+                                  struct gram_error *err)
+{
+    size_t i;
+    const json_t *turn;
+
+    if (!json_is_array(turns))
+        return wrong_type(where, form->fields[0], "a list", err);
+    json_array_foreach(turns, i, turn) {
+        if (!json_is_object(turn))
+            return wrong_type(where, form->fields[0], "a list of objects", err);
+        GRAM_TRY(check_role(json_object_get(turn, form->role), form->role, where, err));
+        GRAM_TRY(add_content(text, json_object_get(turn, form->content), form->content, where, err));
+    }
+    return GRAM_OK;
+}
+
+enum gram_status gram_record_text(struct gram_buf *text, const json_t *record, const char *where,
+                                  struct gram_error *err)
+{
+    if (!json_is_object(record))
+        return gram_fail(err, GRAM_EFORMAT, "%s: a record must be an object", where);
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        const json_t *mark = json_object_get(record, forms[i].fields[0]);
+        if (mark)
+            return forms[i].role ? add_turns(text, mark, &forms[i], where, err)
+                                 : add_fields(text, record, &forms[i], where, err);
+    }
+    return gram_fail(err, GRAM_EFORMAT,
+                     "%s: no field text, messages, conversations, instruction or prompt", where);
+}
