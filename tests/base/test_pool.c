@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "base/pool.h"
 
@@ -90,6 +91,28 @@ static void thousands_of_short_loops_end(void **state)
     gram_pool_close(&pool);
 }
 
+static void nap_and_add(void *context, int64_t begin, int64_t end, int worker)
+{
+    usleep(500);
+    add_up(context, begin, end, worker);
+}
+
+/* Longer than anybody spins: workers sleep between loops, the caller while the last chunk is done. */
+static void sleepers_are_woken(void **state)
+{
+    struct gram_error err = {0};
+    struct gram_pool *pool;
+    (void)state;
+    MUST(gram_pool_open(&pool, THREADS, &err));
+    for (int i = 0; i < 100; i++) {
+        atomic_llong sum = 0;
+        gram_pool_for(pool, THREADS + 1, 1, nap_and_add, &sum);
+        assert_int_equal(sum, 10);
+        usleep(i % 3 * 300);
+    }
+    gram_pool_close(&pool);
+}
+
 static void *loops_of_one_thread(void *pool)
 {
     intptr_t wrong = 0;
@@ -136,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_element_is_done_once_in_the_same_chunks),
         cmocka_unit_test(thousands_of_short_loops_end),
+        cmocka_unit_test(sleepers_are_woken),
         cmocka_unit_test(threads_that_share_a_pool_take_turns),
         cmocka_unit_test(pools_open_and_close_without_work),
     };
