@@ -118,12 +118,12 @@ static void rope_row(const struct gram_exec *exec, const struct gram_node *node,
                      int64_t cols)
 {
     const int64_t half = node->at.rope.head_dim / 2;
+    const float *x = input_row(exec, node, 0, row, cols);
     float *y = output_row(exec, node, row, cols);
 
-    memcpy(y, input_row(exec, node, 0, row, cols), (size_t)cols * sizeof *y);
     for (int64_t head = 0; head < cols; head += 2 * half)
-        exec->kernels->rope(y + head, exec->rope_cos + row * half, exec->rope_sin + row * half,
-                            half);
+        exec->kernels->rope(y + head, x + head, exec->rope_cos + row * half,
+                            exec->rope_sin + row * half, half);
 }
 
 void gram_rope_forward(struct gram_exec *exec, const struct gram_node *node)

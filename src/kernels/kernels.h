@@ -77,10 +77,10 @@ typedef void gram_swiglu_fn(float *y, const float *gate, const float *up, int64_
 typedef void gram_add_fn(float *y, const float *a, const float *b, int64_t n);
 
 /*
- * Rotate head vectors in place: for i < half, (x[i], x[i + half]) by the angle whose cosine and
- * sine are cs[i] and sn[i] (Su et al. 2021, head-half layout of transformers).
+ * Rotate the vector of a head: for i < half, (x[i], x[i + half]) by the angle whose cosine and sine
+ * are cs[i] and sn[i], into y, which may be x (Su et al. 2021, head-half layout of transformers).
  */
-typedef void gram_rope_fn(float *x, const float *cs, const float *sn, int64_t half);
+typedef void gram_rope_fn(float *y, const float *x, const float *cs, const float *sn, int64_t half);
 
 /* sum a[i] * b[i]; y[i] += s * x[i] */
 typedef float gram_dot_f32_fn(const float *a, const float *b, int64_t n);

@@ -136,7 +136,7 @@ static void bench_rope(void *context)
 {
     struct bench *b = context;
     for (int64_t head = 0; head < ROWS; head++)
-        b->kernels->rope(b->y + head * 128, b->angle, b->angle + 64, 64);
+        b->kernels->rope(b->y + head * 128, b->y + head * 128, b->angle, b->angle + 64, 64);
 }
 
 static void bench_dot_f32(void *context)

@@ -165,21 +165,24 @@ void check_add(struct kcheck *c)
 /* Two products and a sum: c = 1.5 over |a cos| + |b sin|. */
 void check_rope(struct kcheck *c)
 {
-    static float before[2 * MAX_N];
+    static float x[2 * MAX_N], y[2 * MAX_N];
 
     for (int i = 0; i < n_sizes; i++) {
         const int64_t half = sizes[i];
         const float *cs = place_floats(c, LEFT, half, UNIT),
                     *sn = place_floats(c, RIGHT, half, UNIT);
-        float *x = place_floats(c, OUT, 2 * half, WIDE);
-        memcpy(before, x, (size_t)half * 2 * sizeof *x);
-        c->kernels->rope(x, cs, sn, half);
+        float *at = place_floats(c, OUT, 2 * half, WIDE);
+        memcpy(x, at, (size_t)half * 2 * sizeof *x);
+        c->kernels->rope(y, x, cs, sn, half);
+        c->kernels->rope(at, at, cs, sn, half);
         check_canaries(c, "rope");
+        if (half > 0 && memcmp(at, y, (size_t)half * 2 * sizeof *y) != 0)
+            fail(c, "rope in place differs, half %lld", (long long)half);
         for (int64_t k = 0; k < half; k++) {
-            const double a = before[k], b = before[k + half];
+            const double a = x[k], b = x[k + half];
             const double bound = 1.5 * FLT_EPSILON * (fabs(a) + fabs(b));
-            expect(c, "rope", half, k, x[k], a * cs[k] - b * sn[k], bound);
-            expect(c, "rope", half, k + half, x[k + half], b * cs[k] + a * sn[k], bound);
+            expect(c, "rope", half, k, y[k], a * cs[k] - b * sn[k], bound);
+            expect(c, "rope", half, k + half, y[k + half], b * cs[k] + a * sn[k], bound);
         }
     }
 }

@@ -43,11 +43,11 @@ void gram_add__ref(float *y, const float *a, const float *b, int64_t n)
         y[i] = a[i] + b[i];
 }
 
-void gram_rope__ref(float *x, const float *cs, const float *sn, int64_t half)
+void gram_rope__ref(float *y, const float *x, const float *cs, const float *sn, int64_t half)
 {
     for (int64_t i = 0; i < half; i++) {
         const float a = x[i], b = x[i + half];
-        x[i] = a * cs[i] - b * sn[i];
-        x[i + half] = b * cs[i] + a * sn[i];
+        y[i] = a * cs[i] - b * sn[i];
+        y[i + half] = b * cs[i] + a * sn[i];
     }
 }

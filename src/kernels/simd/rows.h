@@ -108,20 +108,21 @@ static inline void add_body(float *y, const float *a, const float *b, int64_t n)
         vf_store_n(y + i, vf_add(vf_load_n(a + i, n - i), vf_load_n(b + i, n - i)), n - i);
 }
 
-static inline void rope_body(float *x, const float *cs, const float *sn, int64_t half)
+static inline void rope_body(float *y, const float *x, const float *cs, const float *sn,
+                             int64_t half)
 {
     int64_t i = 0;
 
     for (; i + VF <= half; i += VF) {
         const vf a = vf_load(x + i), b = vf_load(x + i + half);
         const vf c = vf_load(cs + i), s = vf_load(sn + i);
-        vf_store(x + i, vf_fnma(b, s, vf_mul(a, c)));
-        vf_store(x + i + half, vf_fma(a, s, vf_mul(b, c)));
+        vf_store(y + i, vf_fnma(b, s, vf_mul(a, c)));
+        vf_store(y + i + half, vf_fma(a, s, vf_mul(b, c)));
     }
     for (; i < half; i++) {
         const float a = x[i], b = x[i + half];
-        x[i] = a * cs[i] - b * sn[i];
-        x[i + half] = b * cs[i] + a * sn[i];
+        y[i] = a * cs[i] - b * sn[i];
+        y[i + half] = b * cs[i] + a * sn[i];
     }
 }
 

@@ -23,7 +23,7 @@ void gram_add__avx2(float *y, const float *a, const float *b, int64_t n)
     add_body(y, a, b, n);
 }
 
-void gram_rope__avx2(float *x, const float *cs, const float *sn, int64_t half)
+void gram_rope__avx2(float *y, const float *x, const float *cs, const float *sn, int64_t half)
 {
-    rope_body(x, cs, sn, half);
+    rope_body(y, x, cs, sn, half);
 }
