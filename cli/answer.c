@@ -29,6 +29,7 @@ static enum gram_status open_session(struct answer *a, const struct run_options 
 
     options.context = o->context;
     options.batch = PROMPT_CHUNK;
+    options.kv = o->kv;
     enum gram_status st = gram_session_open(&a->session, a->loaded.model, &options, err);
     if (st != GRAM_OK)
         return st;

@@ -10,6 +10,7 @@ struct run_options {
     int64_t n, top_k, context, seed;
     double temperature, top_p, min_p;
     struct text_list stops;
+    const char *kv;
     bool no_bos, echo;
 };
 

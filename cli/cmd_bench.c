@@ -4,17 +4,19 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "crowd.h"
 #include "job.h"
 #include "load.h"
 #include "output.h"
 
 struct bench_options {
     struct common_options common;
-    int64_t prompt, generate, repeat;
+    int64_t prompt, generate, repeat, parallel;
+    const char *kv;
     bool csv;
 };
 
-enum { MAX_REPEAT = 100, CHUNK = 512, DEFAULT_PROMPT = 512, DEFAULT_GENERATE = 128 };
+enum { MAX_REPEAT = 100, MAX_PARALLEL = 4096, CHUNK = 512, DEFAULT_PROMPT = 512, DEFAULT_GENERATE = 128 };
 
 /* clang-format off */
 #define AT(field) offsetof(struct bench_options, field)
@@ -27,6 +29,10 @@ static const struct option_row rows[] = {
      .offset = AT(generate)},
     {.name = "repeat", .letter = 'r', .type = OPTION_INT, .argument = "N", .fallback = "3",
      .low = 1, .high = MAX_REPEAT, .help = "runs; the median counts", .offset = AT(repeat)},
+    {.name = "parallel", .type = OPTION_INT, .argument = "N", .low = 1, .high = MAX_PARALLEL,
+     .help = "also generate N sequences together", .offset = AT(parallel)},
+    {.name = "kv", .type = OPTION_CHOICE, .argument = "KIND", .choices = kv_choices,
+     .help = "what the cache of keys and values holds: f16, int8, f32 [f16]", .offset = AT(kv)},
     {.name = "csv", .help = "print a line of names and a line of values", .offset = AT(csv)},
     {.name = NULL},
 };
@@ -41,6 +47,7 @@ struct bench {
     float *logits;
     int64_t prompt, generate;
     double load_seconds, prompt_rate, generate_rate;
+    double parallel_rate; /* tokens of all sequences; 0: not measured */
     struct progress progress;
 };
 
@@ -60,6 +67,7 @@ static enum gram_status open_session(struct bench *b, struct gram_error *err)
     b->generate = n ? n : smaller(DEFAULT_GENERATE, limit);
     options.context = b->prompt > b->generate ? b->prompt : b->generate;
     options.batch = CHUNK;
+    options.kv = b->options->kv;
     return gram_session_open(&b->session, b->loaded.model, &options, err);
 }
 
@@ -149,6 +157,23 @@ static enum gram_status measure(struct bench *b, struct gram_error *err)
     return st;
 }
 
+static enum gram_status measure_parallel(struct bench *b, struct gram_error *err)
+{
+    struct crowd crowd = {.n = b->options->parallel,
+                          .ids = b->ids,
+                          .tokens = b->generate,
+                          .kv = b->options->kv};
+    double rates[MAX_REPEAT];
+    enum gram_status st = crowd_open(&crowd, &b->loaded, err);
+
+    for (int64_t i = 0; i < b->options->repeat && st == GRAM_OK; i++)
+        st = crowd_generate(&crowd, &rates[i], err);
+    if (st == GRAM_OK)
+        b->parallel_rate = median(rates, b->options->repeat);
+    crowd_close(&crowd);
+    return st;
+}
+
 static uint64_t peak_rss(void)
 {
     struct rusage usage = {0};
@@ -159,24 +184,31 @@ static uint64_t peak_rss(void)
 
 static int print_bench_json(const struct bench *b)
 {
-    return print_json(json_pack(
+    json_t *json = json_pack(
         "{s:o, s:o, s:o, s:I, s:I, s:i, s:s, s:I, s:I, s:I}", "prompt_tokens_per_s",
         json_number(b->prompt_rate), "generate_tokens_per_s", json_number(b->generate_rate),
         "load_s", json_number(b->load_seconds), "peak_rss_bytes", (json_int_t)peak_rss(),
         "weight_bytes", (json_int_t)b->loaded.info.weight_bytes, "threads",
         gram_runtime_threads(b->loaded.runtime), "cpu", gram_runtime_cpu(b->loaded.runtime),
         "prompt_tokens", (json_int_t)b->prompt, "generated_tokens", (json_int_t)b->generate,
-        "repeat", (json_int_t)b->options->repeat));
+        "repeat", (json_int_t)b->options->repeat);
+
+    if (json && b->parallel_rate > 0)
+        json_object_update_new(json, json_pack("{s:o, s:I}", "parallel_tokens_per_s",
+                                               json_number(b->parallel_rate), "parallel",
+                                               (json_int_t)b->options->parallel));
+    return print_json(json);
 }
 
 static int print_csv(const struct bench *b)
 {
     printf(
-        "prompt_tokens_per_s,generate_tokens_per_s,load_s,peak_rss_bytes,weight_bytes,threads,cpu\n"
-        "%.3f,%.3f,%.6f,%llu,%llu,%d,%s\n",
+        "prompt_tokens_per_s,generate_tokens_per_s,load_s,peak_rss_bytes,weight_bytes,threads,cpu,"
+        "parallel_tokens_per_s,parallel\n"
+        "%.3f,%.3f,%.6f,%llu,%llu,%d,%s,%.3f,%lld\n",
         b->prompt_rate, b->generate_rate, b->load_seconds, (unsigned long long)peak_rss(),
         (unsigned long long)b->loaded.info.weight_bytes, gram_runtime_threads(b->loaded.runtime),
-        gram_runtime_cpu(b->loaded.runtime));
+        gram_runtime_cpu(b->loaded.runtime), b->parallel_rate, (long long)b->options->parallel);
     return EXIT_DONE;
 }
 
@@ -191,6 +223,9 @@ static int print_bench(const struct bench *b)
     printf("prompt        %10.1f tokens/s   %lld tokens\n", b->prompt_rate, (long long)b->prompt);
     printf("generate      %10.1f tokens/s   %lld tokens, one by one\n", b->generate_rate,
            (long long)b->generate);
+    if (b->parallel_rate > 0)
+        printf("parallel      %10.1f tokens/s   %lld sequences of %lld tokens together\n",
+               b->parallel_rate, (long long)b->options->parallel, (long long)b->generate);
     printf("load          %10.3f s\n", b->load_seconds);
     printf("peak memory   %10s\n", human_bytes(text, peak_rss()));
     printf("weights       %10s\n", human_bytes(text, b->loaded.info.weight_bytes));
@@ -212,6 +247,8 @@ static int run(const struct invocation *in)
         st = open_bench(&b, in, &err);
     if (st == GRAM_OK)
         st = measure(&b, &err);
+    if (st == GRAM_OK && b.options->parallel > 0)
+        st = measure_parallel(&b, &err);
     progress_end(&b.progress);
     const int code = st == GRAM_OK ? print_bench(&b) : report_failure(&err);
     gram_session_close(&b.session);
@@ -228,7 +265,9 @@ const struct command command_bench = {
         "Computes a prompt of fixed tokens at once, then generates one by one, each from an empty "
         "context, and prints the median speed of several runs, the time to open the model, the "
         "peak "
-        "memory of the process and the bytes of the weights.",
+        "memory of the process and the bytes of the weights. With --parallel, also the speed of "
+        "all "
+        "sequences together when so many are generated at once.",
     .operands =
         (const struct operand[]){{"MODEL", "model directory, or org/name in the hub cache", false},
                                  {0}},

@@ -8,7 +8,7 @@
 
 struct eval_options {
     struct common_options common;
-    const char *text, *reference;
+    const char *text, *reference, *kv;
     int64_t context, max_tokens;
     double fail_if_ppl, fail_if_kl;
 };
@@ -22,6 +22,8 @@ static const struct option_row rows[] = {
      .help = "model to hold it against, usually the unquantized one", .offset = AT(reference)},
     {.name = "ctx", .letter = 'c', .type = OPTION_INT, .argument = "N", .low = 2, .high = 1 << 27,
      .help = "tokens per window [the model's limit, at most 2048]", .offset = AT(context)},
+    {.name = "kv", .type = OPTION_CHOICE, .argument = "KIND", .choices = kv_choices,
+     .help = "what the cache of keys and values holds: f16, int8, f32 [f16]", .offset = AT(kv)},
     {.name = "max-tokens", .type = OPTION_INT, .argument = "N", .low = 2, .high = 1e15,
      .help = "use only the first N tokens of the text [all]", .offset = AT(max_tokens)},
     {.name = "fail-if-ppl", .type = OPTION_REAL, .argument = "X", .low = 1, .high = 1e15,
@@ -66,6 +68,7 @@ static enum gram_status measure(const struct invocation *in, struct loaded *load
 
     options.context = o->context;
     options.max_tokens = o->max_tokens;
+    options.kv = o->kv;
     enum gram_status st = load_model(loaded, in->operands[0], in->common, err);
     if (st == GRAM_OK)
         st = load_tokenizer(loaded, in->operands[0], err);

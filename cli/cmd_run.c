@@ -24,6 +24,8 @@ static const struct option_row rows[] = {
     {.name = "ctx", .letter = 'c', .type = OPTION_INT, .argument = "N", .low = 1, .high = 1 << 27,
      .help = "tokens that prompt and answer may fill [the model's limit, at most 4096]",
      .offset = AT(context)},
+    {.name = "kv", .type = OPTION_CHOICE, .argument = "KIND", .choices = kv_choices,
+     .help = "what the cache of keys and values holds: f16, int8, f32 [f16]", .offset = AT(kv)},
     {.name = "no-bos", .help = "put no special token in front of the prompt", .offset = AT(no_bos)},
     {.name = "echo", .help = "print the prompt in front of the answer", .offset = AT(echo)},
     {.name = NULL},

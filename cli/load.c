@@ -10,6 +10,17 @@
 #include "job.h"
 #include "output.h"
 
+const struct gram_choice *kv_choices(void)
+{
+    static const struct gram_choice kinds[] = {
+        {"f16", "half floats"},
+        {"int8", "codes, half the memory of f16"},
+        {"f32", "floats as they are"},
+        {NULL, NULL},
+    };
+    return kinds;
+}
+
 enum gram_status load_runtime(struct loaded *loaded, const struct common_options *common,
                               struct gram_error *err)
 {

@@ -19,6 +19,9 @@ enum gram_status load_model(struct loaded *loaded, const char *path,
 enum gram_status load_tokenizer(struct loaded *loaded, const char *path, struct gram_error *err);
 void loaded_close(struct loaded *loaded);
 
+/* Kinds of KV cache, for the option --kv. */
+const struct gram_choice *kv_choices(void);
+
 /* All of a file, or of standard input for "-", in *text (NUL-terminated, free() it). */
 enum gram_status read_text(const char *path, char **text, size_t *len, struct gram_error *err);
 

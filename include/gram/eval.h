@@ -15,8 +15,9 @@ struct gram_eval_options {
     size_t struct_size;
     int64_t context;    /* tokens per window; 0 = the model's limit, at most 2048 [0] */
     int64_t max_tokens; /* use only so many tokens of the text; 0 = all [0] */
+    const char *kv;     /* what the caches hold, as gram_session_options has it [NULL] */
 };
-#define GRAM_EVAL_OPTIONS_INIT {sizeof(struct gram_eval_options), 0, 0}
+#define GRAM_EVAL_OPTIONS_INIT {sizeof(struct gram_eval_options), 0, 0, NULL}
 
 /*
  * The text's tokens are cut into consecutive windows of `context`; windows are independent, a last

@@ -6,6 +6,7 @@
  *   gram_model      an opened model directory; immutable, shared by threads     (model.h)
  *   gram_tokenizer  text to ids and back                                        (tokenizer.h)
  *   gram_session    one timeline of tokens with its KV cache                    (session.h)
+ *   gram_batch      several timelines computed together                         (batch.h)
  *   gram_sampler    picks the next token                                        (sample.h)
  * and the jobs: gram_quantize, gram_eval, gram_inspect, gram_check, gram_trace.
  *
@@ -24,6 +25,7 @@
 #include <gram/model.h>
 #include <gram/tokenizer.h>
 #include <gram/session.h>
+#include <gram/batch.h>
 #include <gram/sample.h>
 #include <gram/inspect.h>
 #include <gram/check.h>

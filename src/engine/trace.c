@@ -1,9 +1,8 @@
 /* One pass with every op's output shown. */
 #include <gram/trace.h>
 
-#include <stdlib.h>
-
 #include "engine/model.h"
+#include "graph/kv.h"
 
 struct watcher {
     gram_trace_fn *fn;
@@ -30,32 +29,56 @@ static enum gram_status check(const struct gram_model *model, const int32_t *tok
     return GRAM_OK;
 }
 
+/* What one pass works on. */
+struct pass {
+    struct gram_kv kv; /* f32: what is held against a reference is not rounded */
+    struct gram_exec exec;
+    struct gram_arena arena;
+    float *logits; /* [n, vocab] */
+};
+
+static enum gram_status open_pass(struct pass *pass, const struct gram_model *model, int64_t n,
+                                  struct gram_error *err)
+{
+    const size_t row = (size_t)model->ck.desc.hp.vocab * sizeof *pass->logits;
+
+    *pass = (struct pass){0};
+    pass->logits = gram_arena_take(&pass->arena, (size_t)n, row);
+    if (!pass->logits)
+        return gram_fail_memory(err, "the logits of a trace");
+    GRAM_TRY(gram_kv_open(&pass->kv, &model->graph, GRAM_KV_F32, n, err));
+    return gram_exec_open(&pass->exec, &model->graph, model->bindings, &model->kernels,
+                          model->rt->pool, n, err);
+}
+
+static void close_pass(struct pass *pass)
+{
+    gram_exec_close(&pass->exec);
+    gram_kv_close(&pass->kv);
+    gram_arena_reset(&pass->arena);
+}
+
 enum gram_status gram_trace(const struct gram_model *model, const int32_t *tokens, size_t n,
                             gram_trace_fn *fn, void *user, struct gram_error *err)
 {
     struct watcher watcher = {fn, user};
-    struct gram_exec exec;
-    const struct gram_exec_limits limits = {(int64_t)n, (int64_t)n};
+    struct pass pass;
+    const int64_t rows = (int64_t)n;
+    const struct gram_exec_segment whole = {
+        .kv = &pass.kv, .rows = rows, .length = rows, .n_last = rows};
 
     GRAM_TRY(check(model, tokens, n, err));
-    GRAM_TRY(gram_exec_open(&exec, &model->graph, model->bindings, &model->kernels, model->rt->pool,
-                            limits, err));
-    float *logits = calloc(n, (size_t)model->ck.desc.hp.vocab * sizeof *logits);
-    if (!logits) {
-        gram_exec_close(&exec);
-        return gram_fail_memory(err, "the logits of a trace");
-    }
+    enum gram_status status = open_pass(&pass, model, rows, err);
     const struct gram_exec_call call = {
+        .segments = &whole,
+        .n_segments = 1,
         .tokens = tokens,
-        .rows = (int64_t)n,
-        .length = (int64_t)n,
-        .result = logits,
-        .n_last = (int64_t)n,
+        .result = pass.logits,
         .hook = show,
         .user = &watcher,
     };
-    const bool finished = gram_exec_run(&exec, &call);
-    free(logits);
-    gram_exec_close(&exec);
-    return finished ? GRAM_OK : gram_fail(err, GRAM_ECANCELED, "the trace was stopped");
+    if (status == GRAM_OK && !gram_exec_run(&pass.exec, &call))
+        status = gram_fail(err, GRAM_ECANCELED, "the trace was stopped");
+    close_pass(&pass);
+    return status;
 }

@@ -190,7 +190,7 @@ static void summarize(struct eval *e)
 }
 
 static enum gram_status open_side(struct side *side, const struct gram_model *model,
-                                  int64_t context, struct gram_error *err)
+                                  int64_t context, const char *kv, struct gram_error *err)
 {
     struct gram_session_options options = GRAM_SESSION_OPTIONS_INIT;
 
@@ -198,6 +198,7 @@ static enum gram_status open_side(struct side *side, const struct gram_model *mo
         return GRAM_OK;
     options.context = context;
     options.batch = ROWS;
+    options.kv = kv;
     GRAM_TRY(gram_session_open(&side->session, model, &options, err));
     side->logits = calloc(ROWS, (size_t)model->ck.desc.hp.vocab * sizeof(float));
     return side->logits ? GRAM_OK : gram_fail_memory(err, "logits");
@@ -237,10 +238,10 @@ static double now(void)
 
 static enum gram_status run(struct eval *e, const struct gram_model *model,
                             const struct gram_model *reference, const int32_t *tokens, int64_t n,
-                            int64_t context, struct gram_error *err)
+                            int64_t context, const char *kv, struct gram_error *err)
 {
-    GRAM_TRY(open_side(&e->model, model, context, err));
-    GRAM_TRY(open_side(&e->reference, reference, context, err));
+    GRAM_TRY(open_side(&e->model, model, context, kv, err));
+    GRAM_TRY(open_side(&e->reference, reference, context, kv, err));
     if (reference && !(e->kl = calloc((size_t)n, sizeof *e->kl)))
         return gram_fail_memory(err, "divergences");
     GRAM_TRY(eval_windows(e, model->rt->pool, tokens, n, context, err));
@@ -270,7 +271,7 @@ enum gram_status gram_eval(struct gram_eval_report *report, const struct gram_mo
     if (!e)
         return gram_fail_memory(err, "an evaluation");
     *e = (struct eval){.job = job, .report = report, .vocab = model->ck.desc.hp.vocab};
-    const enum gram_status status = run(e, model, reference, tokens, count, context, err);
+    const enum gram_status status = run(e, model, reference, tokens, count, context, options->kv, err);
     close_side(&e->model);
     close_side(&e->reference);
     free(e->kl);

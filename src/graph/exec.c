@@ -32,67 +32,51 @@ static bool place_values(struct gram_exec *exec)
     return ok;
 }
 
-static bool place_cache(struct gram_exec *exec, int64_t context)
+static bool place_scratch(struct gram_exec *exec)
 {
     const struct gram_graph *g = exec->graph;
-    exec->kv.capacity = context;
-    exec->kv.layers =
-        gram_arena_take(&exec->arena, (size_t)g->kv_layers, sizeof *exec->kv.layers);
-    if (!exec->kv.layers)
-        return false;
-    for (int i = 0; i < g->n_nodes; i++) {
-        const struct gram_node *node = &g->nodes[i];
-        if (node->op->forward != gram_attend_forward)
-            continue;
-        struct gram_kv_layer *layer = &exec->kv.layers[node->at.attend.kv_layer];
-        const int64_t width = node->at.attend.kv_heads * node->at.attend.head_dim;
-        layer->keys = take_floats(exec, width, context);
-        layer->values = take_floats(exec, width, context);
-        if (!layer->keys || !layer->values)
-            return false;
-    }
-    return true;
-}
-
-static bool place_scratch(struct gram_exec *exec, struct gram_exec_limits limits)
-{
-    const struct gram_graph *g = exec->graph;
-    int64_t shared = 0;
+    int64_t rows = exec->max_rows, shared = 0;
 
     for (int i = 0; i < g->n_nodes; i++) {
         const struct gram_node *node = &g->nodes[i];
         if (node->op->worker_scratch)
-            exec->scratch_bytes =
-                gram_max_i64(exec->scratch_bytes,
-                             node->op->worker_scratch(g, node, limits.rows, limits.context));
+            exec->scratch_bytes = gram_max_i64(exec->scratch_bytes,
+                                               node->op->worker_scratch(g, node, rows, 0));
         if (node->op->shared_scratch)
-            shared = gram_max_i64(shared,
-                                  node->op->shared_scratch(g, node, limits.rows, limits.context));
+            shared = gram_max_i64(shared, node->op->shared_scratch(g, node, rows, 0));
     }
     exec->scratch_bytes = (exec->scratch_bytes + 63) / 64 * 64;
     exec->scratch = gram_arena_take(&exec->arena, (size_t)gram_pool_threads(exec->pool),
                                     (size_t)exec->scratch_bytes);
     exec->shared = gram_arena_take(&exec->arena, 1, (size_t)shared);
-    exec->inv_freq = take_floats(exec, g->rope_half, 1);
-    exec->rope_cos = take_floats(exec, g->rope_half, limits.rows);
-    exec->rope_sin = take_floats(exec, g->rope_half, limits.rows);
-    return exec->scratch && exec->shared && exec->inv_freq && exec->rope_cos && exec->rope_sin;
+    exec->places = gram_arena_take(&exec->arena, (size_t)rows, sizeof *exec->places);
+    return exec->scratch && exec->shared && exec->places;
+}
+
+static bool place_rope(struct gram_exec *exec)
+{
+    const int64_t half = exec->graph->rope_half;
+
+    exec->inv_freq = take_floats(exec, half, 1);
+    exec->rope_cos = take_floats(exec, half, exec->max_rows);
+    exec->rope_sin = take_floats(exec, half, exec->max_rows);
+    return exec->inv_freq && exec->rope_cos && exec->rope_sin;
 }
 
 enum gram_status gram_exec_open(struct gram_exec *exec, const struct gram_graph *graph,
                                 const struct gram_binding *bindings,
                                 const struct gram_kernels *kernels, struct gram_pool *pool,
-                                struct gram_exec_limits limits, struct gram_error *err)
+                                int64_t max_rows, struct gram_error *err)
 {
     *exec = (struct gram_exec){.graph = graph,
                                .bindings = bindings,
                                .kernels = kernels,
                                .pool = pool,
-                               .max_rows = limits.rows};
-    if (place_values(exec) && place_cache(exec, limits.context) && place_scratch(exec, limits))
+                               .max_rows = max_rows};
+    if (place_values(exec) && place_scratch(exec) && place_rope(exec))
         return GRAM_OK;
     gram_exec_close(exec);
-    return gram_fail_memory(err, "activations and cache of a session");
+    return gram_fail_memory(err, "activations");
 }
 
 void gram_exec_close(struct gram_exec *exec)
@@ -106,19 +90,68 @@ int64_t gram_exec_rows(const struct gram_exec *exec, int value)
     return exec->graph->values[value].is_last ? exec->n_last : exec->rows;
 }
 
-/* Angles are products in f32, as the reference computes them: at long distances that is visible. */
-static void prepare_rope(struct gram_exec *exec, int64_t length)
-{
-    const int64_t half = exec->graph->rope_half;
-    float scale;
+/* What all rows of a segment share. */
+struct rope_rows {
+    struct gram_exec *exec;
+    int64_t first; /* row of the call */
+};
 
-    gram_rope_frequencies(exec->inv_freq, &scale, &exec->graph->rope, half, length);
-    for (int64_t t = 0; t < exec->rows; t++) {
+/* Angles are products in f32, as the reference computes them: at long distances that is visible. */
+static void turn_rows(void *context, int64_t begin, int64_t end, int worker)
+{
+    const struct rope_rows *rows = context;
+    struct gram_exec *exec = rows->exec;
+    const int64_t half = exec->graph->rope_half;
+
+    (void)worker;
+    for (int64_t t = rows->first + begin; t < rows->first + end; t++) {
         for (int64_t i = 0; i < half; i++) {
-            const float angle = (float)(exec->position + t) * exec->inv_freq[i];
-            exec->rope_cos[t * half + i] = cosf(angle) * scale;
-            exec->rope_sin[t * half + i] = sinf(angle) * scale;
+            const float angle = (float)exec->places[t].position * exec->inv_freq[i];
+            exec->rope_cos[t * half + i] = cosf(angle) * exec->rope_scale;
+            exec->rope_sin[t * half + i] = sinf(angle) * exec->rope_scale;
         }
+    }
+}
+
+static void prepare_frequencies(struct gram_exec *exec, int64_t length)
+{
+    const struct gram_graph *g = exec->graph;
+    const bool is_fixed = g->rope.scaling != GRAM_ROPE_DYNAMIC;
+
+    if (exec->rope_length == length || (is_fixed && exec->rope_length > 0))
+        return;
+    gram_rope_frequencies(exec->inv_freq, &exec->rope_scale, &g->rope, g->rope_half, length);
+    exec->rope_length = length;
+}
+
+static void prepare_rope(struct gram_exec *exec)
+{
+    enum { CHUNK = 16 };
+    struct rope_rows rows = {exec, 0};
+
+    for (int64_t s = 0; s < exec->n_segments; s++) {
+        prepare_frequencies(exec, exec->segments[s].length);
+        gram_pool_for(exec->pool, exec->segments[s].rows, CHUNK, turn_rows, &rows);
+        rows.first += exec->segments[s].rows;
+    }
+}
+
+static void begin_call(struct gram_exec *exec, const struct gram_exec_call *call)
+{
+    exec->segments = call->segments;
+    exec->n_segments = call->n_segments;
+    exec->tokens = call->tokens;
+    exec->rows = exec->n_last = 0;
+    exec->acts_of = GRAM_NONE;
+    exec->values[exec->graph->result] = call->result;
+    for (int64_t s = 0; s < call->n_segments; s++) {
+        const struct gram_exec_segment *segment = &call->segments[s];
+        GRAM_ASSERT(segment->rows >= 1 && segment->rows <= exec->max_rows - exec->rows);
+        GRAM_ASSERT(segment->position + segment->rows <= segment->kv->capacity);
+        for (int64_t t = 0; t < segment->rows; t++)
+            exec->places[exec->rows++] =
+                (struct gram_exec_place){segment->kv, segment->position + t};
+        exec->n_last += segment->n_last;
     }
 }
 
@@ -126,21 +159,14 @@ bool gram_exec_run(struct gram_exec *exec, const struct gram_exec_call *call)
 {
     const struct gram_graph *g = exec->graph;
 
-    GRAM_ASSERT(call->rows >= 1 && call->rows <= exec->max_rows);
-    GRAM_ASSERT(call->position + call->rows <= exec->kv.capacity);
-    exec->tokens = call->tokens;
-    exec->rows = call->rows;
-    exec->position = call->position;
-    exec->n_last = call->n_last;
-    exec->acts_of = GRAM_NONE;
-    exec->values[g->result] = call->result;
+    begin_call(exec, call);
     if (g->rope_half > 0)
-        prepare_rope(exec, call->length);
+        prepare_rope(exec);
     for (int i = 0; i < g->n_nodes; i++) {
         const struct gram_node *node = &g->nodes[i];
         const int64_t rows = gram_exec_rows(exec, node->output);
         if (rows == 0)
-            break; /* nobody wants results: the cache is filled, the rest is not needed */
+            break; /* nobody wants results: the caches are filled, the rest is not needed */
         node->op->forward(exec, node);
         if (call->hook && !call->hook(call->user, node, exec->values[node->output], rows,
                                       g->values[node->output].cols))

@@ -1,5 +1,6 @@
 /*
- * Running a graph: activations, KV cache and scratch, all allocated once, and the walk over the nodes.
+ * Running a graph: activations and scratch, all allocated once, and the walk over the nodes. Timelines
+ * bring their own caches, any mixture of them in a call.
  */
 #ifndef GRAM_GRAPH_EXEC_H
 #define GRAM_GRAPH_EXEC_H
@@ -7,6 +8,7 @@
 #include "base/error.h"
 #include "base/pool.h"
 #include "graph/graph.h"
+#include "graph/kv.h"
 #include "kernels/kernels.h"
 #include "kernels/panels.h"
 
@@ -23,15 +25,19 @@ struct gram_binding {
     struct gram_float_panels float_panels; /* data is NULL: none */
 };
 
-/*
- * Keys and values of all layers, f32. Keys [kv_head][position][head_dim]; values transposed,
- * [kv_head][head_dim][position], so that both products of attention run along contiguous memory.
- */
-struct gram_kv_cache {
-    int64_t capacity; /* positions */
-    struct gram_kv_layer {
-        float *keys, *values;
-    } *layers;
+/* Consecutive tokens of one timeline: its part of a call. */
+struct gram_exec_segment {
+    struct gram_kv *kv; /* holds the tokens before `position`; no two segments of a call share one */
+    int64_t position;   /* of the first token; position + rows <= kv->capacity */
+    int64_t rows;       /* >= 1 */
+    int64_t length;     /* tokens that the sequence comes to with this prompt (for dynamic rope) */
+    int64_t n_last;     /* results are wanted of so many of its last tokens, 0..rows */
+};
+
+/* Where a row of a call belongs. */
+struct gram_exec_place {
+    const struct gram_kv *kv;
+    int64_t position;
 };
 
 struct gram_exec {
@@ -41,10 +47,11 @@ struct gram_exec {
     struct gram_pool *pool;
 
     float **values;             /* [n_values], each [max_rows, cols] */
-    struct gram_kv_cache kv;
     int64_t max_rows;
+    struct gram_exec_place *places; /* [max_rows] */
     float *rope_cos, *rope_sin; /* [max_rows, rope_half] of this call */
-    float *inv_freq;            /* [rope_half] */
+    float *inv_freq, rope_scale; /* [rope_half]; as gram_rope_frequencies() gives them */
+    int64_t rope_length;        /* ... for a sequence of this length; 0: not yet */
     void *shared;               /* scratch of all workers: the activations as codes */
     struct gram_int_acts acts;  /* ... of value acts_of (GRAM_NONE: none yet in this call) */
     int acts_of;
@@ -53,38 +60,35 @@ struct gram_exec {
     struct gram_arena arena;    /* owns all of the above */
 
     /* The call at hand. */
+    const struct gram_exec_segment *segments;
+    int64_t n_segments;
     const int32_t *tokens;
-    int64_t rows;     /* tokens */
-    int64_t n_last;   /* rows of values that are is_last */
-    int64_t position; /* of the first token */
-};
-
-struct gram_exec_limits {
-    int64_t rows;    /* most tokens of one call */
-    int64_t context; /* most positions in the cache */
+    int64_t rows;   /* tokens of all segments */
+    int64_t n_last; /* rows of values that are is_last */
 };
 
 /* Receives every node's output as it is computed; return false to stop the walk. */
 typedef bool gram_exec_hook(void *user, const struct gram_node *node, const float *values,
                             int64_t rows, int64_t cols);
 
-/* One call: append tokens at `position` and compute. */
+/*
+ * One call: append tokens to timelines and compute. Their rows lie under each other, so that linears see
+ * all of them; what comes out for a timeline does not depend on the others.
+ */
 struct gram_exec_call {
-    const int32_t *tokens;
-    int64_t rows;        /* 1..limits.rows */
-    int64_t position;    /* position + rows <= limits.context */
-    int64_t length;      /* tokens that the sequence comes to with this prompt (for dynamic rope) */
-    float *result;       /* [n_last, cols of the result], or NULL when n_last is 0 */
-    int64_t n_last;      /* 0..rows */
-    gram_exec_hook *hook; /* may be NULL */
+    const struct gram_exec_segment *segments;
+    int64_t n_segments;    /* >= 1 */
+    const int32_t *tokens; /* of all segments, one after the other; at most max_rows */
+    float *result;         /* [sum of n_last, cols of the result], or NULL when none is wanted */
+    gram_exec_hook *hook;  /* may be NULL */
     void *user;
 };
 
-/* graph, bindings, kernels and pool must outlive exec. */
+/* For calls of up to max_rows tokens. graph, bindings, kernels and pool must outlive exec. */
 enum gram_status gram_exec_open(struct gram_exec *exec, const struct gram_graph *graph,
                                 const struct gram_binding *bindings,
                                 const struct gram_kernels *kernels, struct gram_pool *pool,
-                                struct gram_exec_limits limits, struct gram_error *err);
+                                int64_t max_rows, struct gram_error *err);
 void gram_exec_close(struct gram_exec *exec);
 /* False when the hook stopped it. */
 bool gram_exec_run(struct gram_exec *exec, const struct gram_exec_call *call);

@@ -1,6 +1,7 @@
 /* Ops that treat every row alone: embed, last, add, swiglu, rmsnorm, rope. */
 #include <string.h>
 
+#include "base/checked.h"
 #include "graph/exec.h"
 #include "graph/op.h"
 
@@ -28,11 +29,19 @@ void gram_last_shape(const struct gram_graph *g, const struct gram_node *node,
     out->is_last = true;
 }
 
+/* The last rows of each segment, under each other. */
 void gram_last_forward(struct gram_exec *exec, const struct gram_node *node)
 {
     const int64_t cols = exec->graph->values[node->output].cols;
-    const float *x = gram_exec_value(exec, node->inputs[0]) + (exec->rows - exec->n_last) * cols;
-    memcpy(gram_exec_value(exec, node->output), x, (size_t)(exec->n_last * cols) * sizeof *x);
+    const float *x = gram_exec_value(exec, node->inputs[0]);
+    float *y = gram_exec_value(exec, node->output);
+
+    for (int64_t s = 0; s < exec->n_segments; s++) {
+        const struct gram_exec_segment *segment = &exec->segments[s];
+        x += segment->rows * cols; /* its end */
+        memcpy(y, x - segment->n_last * cols, (size_t)(segment->n_last * cols) * sizeof *x);
+        y += segment->n_last * cols;
+    }
 }
 
 /* The loop over rows that the ops below share. */
@@ -56,9 +65,11 @@ static void run_rows(void *context, int64_t begin, int64_t end, int worker)
 
 static void for_rows(const struct gram_exec *exec, const struct gram_node *node, row_fn *fn)
 {
-    enum { CHUNK = 8 };
+    enum { CHUNK = 1 << 14 }; /* elements: less is not worth the waking of a thread */
+    const int64_t cols = exec->graph->values[node->output].cols;
     struct row_loop loop = {exec, node, fn};
-    gram_pool_for(exec->pool, gram_exec_rows(exec, node->output), CHUNK, run_rows, &loop);
+    gram_pool_for(exec->pool, gram_exec_rows(exec, node->output), gram_ceil_div(CHUNK, cols),
+                  run_rows, &loop);
 }
 
 static const float *input_row(const struct gram_exec *exec, const struct gram_node *node, int i,

@@ -145,6 +145,7 @@ static void compare_greedy(struct fixture *f, int64_t batch)
 
     options.context = n_prompt + 17;
     options.batch = batch;
+    options.kv = "f32";
     MUST(gram_session_open(&session, f->model, &options, &err));
     MUST(gram_session_feed(session, tokens, (size_t)n_prompt, logits, 1, &err));
     for (int64_t i = skip; i < n_ids; i++) {

@@ -1,28 +1,7 @@
 /* Sessions on the repository's own model: the same answer however the tokens arrive, and clean refusals. */
-#include "support.h"
+#include "world.h"
 
 #include <math.h>
-
-enum { N = 150 };
-
-struct world {
-    struct gram_runtime *rt;
-    struct gram_model *model;
-    struct gram_model_info info;
-    int32_t tokens[N];
-};
-
-static void open_path(struct world *w, const char *path,
-                      const struct gram_runtime_options *options)
-{
-    struct gram_error err;
-
-    MUST(gram_runtime_open(&w->rt, options, &err));
-    MUST(gram_model_open(&w->model, w->rt, path, &err));
-    gram_model_info(w->model, &w->info);
-    for (int i = 0; i < N; i++)
-        w->tokens[i] = (int32_t)((i * 7919 + 13) % w->info.vocab);
-}
 
 static void open_world(struct world *w, int threads, const char *cpu)
 {
@@ -34,58 +13,13 @@ static void open_world(struct world *w, int threads, const char *cpu)
 }
 
 /* The model quantized, with activations as named (NULL: the default). */
-static void open_quantized(struct world *w, const char *scheme, int threads,
-                           const char *activations)
+static void open_quantized(struct world *w, const char *scheme, const char *activations)
 {
     struct gram_runtime_options options = GRAM_RUNTIME_OPTIONS_INIT;
-    struct gram_quantize_options how = GRAM_QUANTIZE_OPTIONS_INIT;
-    struct gram_runtime *rt;
-    struct gram_error err;
-    char out[256];
 
-    snprintf(out, sizeof out, "%s/%s", fresh_folder(), scheme);
-    how.scheme = scheme;
-    MUST(gram_runtime_open(&rt, NULL, &err));
-    MUST(gram_quantize(rt, source_path("models/hamlet"), out, &how, NULL, NULL, &err));
-    gram_runtime_close(&rt);
-    options.threads = threads;
+    options.threads = 2;
     options.activations = activations;
-    open_path(w, out, &options);
-}
-
-static void close_world(struct world *w)
-{
-    gram_model_close(&w->model);
-    gram_runtime_close(&w->rt);
-}
-
-static struct gram_session *open_session(struct world *w, int64_t batch)
-{
-    struct gram_session_options options = GRAM_SESSION_OPTIONS_INIT;
-    struct gram_session *session;
-    struct gram_error err;
-
-    options.context = N;
-    options.batch = batch;
-    MUST(gram_session_open(&session, w->model, &options, &err));
-    return session;
-}
-
-/* Logits of all N tokens, fed in calls of `step`; yours. */
-static float *logits_of(struct world *w, int64_t batch, size_t step)
-{
-    struct gram_session *session = open_session(w, batch);
-    float *logits = calloc(N * (size_t)w->info.vocab, sizeof *logits);
-    struct gram_error err;
-
-    for (size_t at = 0; at < N; at += step) {
-        const size_t n = step < N - at ? step : N - at;
-        MUST(gram_session_feed(session, w->tokens + at, n, logits + at * (size_t)w->info.vocab, n,
-                               &err));
-    }
-    assert_int_equal(gram_session_length(session), N);
-    gram_session_close(&session);
-    return logits;
+    open_path(w, quantized(scheme), &options);
 }
 
 static void must_be_close(const struct world *w, const float *a, const float *b, double tolerance)
@@ -96,42 +30,54 @@ static void must_be_close(const struct world *w, const float *a, const float *b,
     }
 }
 
-static void pieces_give_the_same_as_the_whole(void **state)
+/* However many threads, in whatever pieces. */
+static void hold_every_way(const char *path, const char *kv)
 {
-    struct world w;
-    (void)state;
-
-    open_world(&w, 2, NULL);
-    float *whole = logits_of(&w, 512, N);
     static const struct {
         int64_t batch;
         size_t step;
-    } ways[] = {{512, 1}, {7, N}, {64, 33}};
-    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
-        float *pieces = logits_of(&w, ways[i].batch, ways[i].step);
-        must_be_close(&w, whole, pieces, 2e-3);
-        free(pieces);
+    } ways[] = {{512, N}, {512, 1}, {3, N}, {512, 3}, {512, 16}, {64, 33}};
+    struct world one;
+
+    open_threads(&one, path, 1);
+    float *whole = logits_of(&one, 512, N, kv);
+    for (int threads = 1; threads <= 3; threads++) {
+        struct world w;
+        open_threads(&w, path, threads);
+        for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+            float *pieces = logits_of(&w, ways[i].batch, ways[i].step, kv);
+            must_be_equal(&w, whole, pieces, N);
+            free(pieces);
+        }
+        close_world(&w);
     }
     free(whole);
-    close_world(&w);
+    close_world(&one);
 }
 
-static void threads_do_not_change_a_bit(void **state)
+static void pieces_and_threads_change_no_bit_of_floats(void **state)
 {
-    struct world one, other;
     (void)state;
+    hold_every_way(source_path("models/hamlet"), NULL);
+}
 
-    open_world(&one, 1, NULL);
-    float *a = logits_of(&one, 512, N);
-    for (int threads = 2; threads <= 5; threads++) {
-        open_world(&other, threads, NULL);
-        float *b = logits_of(&other, 512, N);
-        assert_memory_equal(a, b, N * (size_t)one.info.vocab * sizeof *a);
-        free(b);
-        close_world(&other);
-    }
-    free(a);
-    close_world(&one);
+static void pieces_and_threads_change_no_bit_of_int8(void **state)
+{
+    (void)state;
+    hold_every_way(quantized("w8a8"), NULL);
+}
+
+static void pieces_and_threads_change_no_bit_of_int4(void **state)
+{
+    (void)state;
+    hold_every_way(quantized("w4a16"), NULL);
+}
+
+static void pieces_and_threads_change_no_bit_of_any_cache(void **state)
+{
+    (void)state;
+    hold_every_way(windowed(), "f32");
+    hold_every_way(windowed(), "int8");
 }
 
 static const char *const schemes[] = {"w8a16", "w6a16", "w5a16-g64", "w4a16", "w4a16-g32-asym",
@@ -142,9 +88,9 @@ static void integer_activations_are_as_precise_as_floats(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
         struct world floats, ints;
-        open_quantized(&floats, schemes[i], 2, "f32");
-        open_quantized(&ints, schemes[i], 2, NULL);
-        float *a = logits_of(&floats, 512, N), *b = logits_of(&ints, 512, N);
+        open_quantized(&floats, schemes[i], "f32");
+        open_quantized(&ints, schemes[i], NULL);
+        float *a = logits_of(&floats, 512, N, "f32"), *b = logits_of(&ints, 512, N, "f32");
         must_be_close(&floats, a, b, 5e-3); /* of logits up to 30; int8 alone is off by 0.3 */
         free(a), free(b);
         close_world(&floats);
@@ -152,30 +98,36 @@ static void integer_activations_are_as_precise_as_floats(void **state)
     }
 }
 
-static void quantized_logits_do_not_depend_on_threads(void **state)
+static void smaller_caches_are_close(void **state)
 {
-    static const char *const both[] = {"w8a8", "w4a16"};
-    (void)state;
-    for (size_t i = 0; i < 2; i++) {
-        struct world one, three;
-        open_quantized(&one, both[i], 1, NULL);
-        open_quantized(&three, both[i], 3, NULL);
-        float *a = logits_of(&one, 512, N), *b = logits_of(&three, 512, N);
-        assert_memory_equal(a, b, N * (size_t)one.info.vocab * sizeof *a);
-        free(a), free(b);
-        close_world(&one);
-        close_world(&three);
-    }
-}
-
-static void pieces_of_a_quantized_model_give_the_same_as_the_whole(void **state)
-{
+    static const struct {
+        const char *kv;
+        double tolerance; /* of logits up to 30 */
+    } kinds[] = {{"f16", 0.02}, {"int8", 0.5}};
     struct world w;
     (void)state;
-    open_quantized(&w, "w4a16", 2, NULL);
-    float *whole = logits_of(&w, 512, N), *pieces = logits_of(&w, 64, 7);
-    must_be_close(&w, whole, pieces, 2e-3);
-    free(whole), free(pieces);
+    open_world(&w, 2, NULL);
+    float *exact = logits_of(&w, 512, N, "f32");
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        float *rounded = logits_of(&w, 512, N, kinds[i].kv);
+        must_be_close(&w, exact, rounded, kinds[i].tolerance);
+        free(rounded);
+    }
+    free(exact);
+    close_world(&w);
+}
+
+static void unknown_caches_are_refused(void **state)
+{
+    struct gram_session_options options = GRAM_SESSION_OPTIONS_INIT;
+    struct gram_session *session;
+    struct gram_error err;
+    struct world w;
+    (void)state;
+    open_world(&w, 1, NULL);
+    options.kv = "int7";
+    MUST_FAIL(GRAM_EINVAL, "int7", gram_session_open(&session, w.model, &options, &err));
+    assert_null(session);
     close_world(&w);
 }
 
@@ -197,7 +149,7 @@ static void the_scalar_level_agrees_with_the_best(void **state)
     open_world(&best, 2, NULL);
     open_world(&ref, 2, "ref");
     assert_string_equal(gram_runtime_cpu(ref.rt), "ref");
-    float *a = logits_of(&best, 512, N), *b = logits_of(&ref, 512, N);
+    float *a = logits_of(&best, 512, N, "f32"), *b = logits_of(&ref, 512, N, "f32");
     must_be_close(&best, a, b, 2e-3);
     free(a), free(b);
     close_world(&best);
@@ -212,7 +164,7 @@ static void rewinding_forgets(void **state)
 
     open_world(&w, 2, NULL);
     const size_t vocab = (size_t)w.info.vocab;
-    struct gram_session *session = open_session(&w, 512);
+    struct gram_session *session = open_session(&w, 512, NULL);
     float *first = calloc(vocab, sizeof *first), *again = calloc(vocab, sizeof *again);
     MUST(gram_session_feed(session, w.tokens, 40, first, 1, &err));
     MUST(gram_session_feed(session, w.tokens + 80, 50, NULL, 0, &err));
@@ -231,7 +183,7 @@ static void what_does_not_fit_is_refused_and_changes_nothing(void **state)
     (void)state;
 
     open_world(&w, 1, NULL);
-    struct gram_session *session = open_session(&w, 512);
+    struct gram_session *session = open_session(&w, 512, NULL);
     const int32_t outside[] = {0, (int32_t)w.info.vocab}, negative = -1;
     MUST(gram_session_feed(session, w.tokens, N - 1, NULL, 0, &err));
     MUST_FAIL(GRAM_EINVAL, "do not fit", gram_session_feed(session, w.tokens, 2, NULL, 0, &err));
@@ -247,12 +199,14 @@ static void what_does_not_fit_is_refused_and_changes_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pieces_give_the_same_as_the_whole),
-        cmocka_unit_test(threads_do_not_change_a_bit),
+        cmocka_unit_test(pieces_and_threads_change_no_bit_of_floats),
+        cmocka_unit_test(pieces_and_threads_change_no_bit_of_int8),
+        cmocka_unit_test(pieces_and_threads_change_no_bit_of_int4),
+        cmocka_unit_test(pieces_and_threads_change_no_bit_of_any_cache),
         cmocka_unit_test(integer_activations_are_as_precise_as_floats),
-        cmocka_unit_test(quantized_logits_do_not_depend_on_threads),
-        cmocka_unit_test(pieces_of_a_quantized_model_give_the_same_as_the_whole),
+        cmocka_unit_test(smaller_caches_are_close),
         cmocka_unit_test(unknown_activations_are_refused),
+        cmocka_unit_test(unknown_caches_are_refused),
         cmocka_unit_test(the_scalar_level_agrees_with_the_best),
         cmocka_unit_test(rewinding_forgets),
         cmocka_unit_test(what_does_not_fit_is_refused_and_changes_nothing),

@@ -1,0 +1,85 @@
+/* Heads of all layers, each with memory of its own, so that a cache of any capacity grows page by page. */
+#include "graph/kv.h"
+
+#include <string.h>
+
+#include "graph/op.h"
+
+static void *take_bytes(struct gram_kv *kv, int64_t bytes)
+{
+    return gram_arena_take(&kv->arena, (size_t)bytes, 1);
+}
+
+static bool place_head(struct gram_kv *kv, struct gram_kv_head *head, int64_t dim)
+{
+    const int64_t scales = gram_attend_scales_bytes(kv->kind, kv->capacity);
+
+    head->keys = take_bytes(kv, gram_attend_keys_bytes(kv->kind, kv->capacity, dim));
+    head->values = take_bytes(kv, gram_attend_values_bytes(kv->kind, kv->capacity, dim));
+    head->key_scales = scales > 0 ? take_bytes(kv, scales) : NULL;
+    head->value_scales = scales > 0 ? take_bytes(kv, scales) : NULL;
+    return head->keys && head->values && (scales == 0 || (head->key_scales && head->value_scales));
+}
+
+static bool place_layer(struct gram_kv *kv, const struct gram_node *node)
+{
+    struct gram_kv_layer *layer = &kv->layers[node->at.attend.kv_layer];
+
+    layer->n_heads = node->at.attend.kv_heads;
+    layer->dim = node->at.attend.head_dim;
+    layer->heads = gram_arena_take(&kv->arena, (size_t)layer->n_heads, sizeof *layer->heads);
+    if (!layer->heads)
+        return false;
+    for (int64_t h = 0; h < layer->n_heads; h++) {
+        if (!place_head(kv, &layer->heads[h], layer->dim))
+            return false;
+    }
+    return true;
+}
+
+enum gram_status gram_kv_open(struct gram_kv *kv, const struct gram_graph *graph,
+                              enum gram_kv_kind kind, int64_t capacity, struct gram_error *err)
+{
+    *kv = (struct gram_kv){.kind = kind, .capacity = capacity, .n_layers = graph->kv_layers};
+    kv->layers = gram_arena_take(&kv->arena, (size_t)kv->n_layers, sizeof *kv->layers);
+    bool ok = kv->layers != NULL;
+    for (int i = 0; ok && i < graph->n_nodes; i++) {
+        if (graph->nodes[i].op->forward == gram_attend_forward)
+            ok = place_layer(kv, &graph->nodes[i]);
+    }
+    if (ok)
+        return GRAM_OK;
+    gram_kv_close(kv);
+    return gram_fail_memory(err, "the cache of a session");
+}
+
+void gram_kv_close(struct gram_kv *kv)
+{
+    gram_arena_reset(&kv->arena);
+    *kv = (struct gram_kv){0};
+}
+
+/* The last panel of keys is copied whole: what lies behind the last key is never used. */
+static void copy_head(const struct gram_kv_head *to, const struct gram_kv_head *from,
+                      enum gram_kv_kind kind, int64_t dim, int64_t length)
+{
+    const size_t scales = (size_t)gram_attend_scales_bytes(kind, length);
+
+    memcpy(to->keys, from->keys, (size_t)gram_attend_keys_bytes(kind, length, dim));
+    memcpy(to->values, from->values, (size_t)gram_attend_values_bytes(kind, length, dim));
+    if (scales > 0) {
+        memcpy(to->key_scales, from->key_scales, scales);
+        memcpy(to->value_scales, from->value_scales, scales);
+    }
+}
+
+void gram_kv_copy(struct gram_kv *to, const struct gram_kv *from, int64_t length)
+{
+    GRAM_ASSERT(to->kind == from->kind && to->n_layers == from->n_layers);
+    GRAM_ASSERT(length <= to->capacity && length <= from->capacity);
+    for (int i = 0; i < to->n_layers; i++) {
+        const struct gram_kv_layer *layer = &from->layers[i];
+        for (int64_t h = 0; h < layer->n_heads; h++)
+            copy_head(&to->layers[i].heads[h], &layer->heads[h], to->kind, layer->dim, length);
+    }
+}

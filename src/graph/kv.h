@@ -1,0 +1,35 @@
+/*
+ * The keys and values of one timeline: per layer and key-value head, in the layout of kernels/attend.h.
+ * Memory is reserved for the whole context and taken from the system as positions are filled.
+ */
+#ifndef GRAM_GRAPH_KV_H
+#define GRAM_GRAPH_KV_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "graph/graph.h"
+#include "kernels/attend.h"
+
+struct gram_kv_layer {
+    int64_t n_heads, dim;
+    struct gram_kv_head *heads; /* [n_heads] */
+};
+
+/* One thread at a time. */
+struct gram_kv {
+    enum gram_kv_kind kind;
+    int64_t capacity; /* positions */
+    int n_layers;
+    struct gram_kv_layer *layers;
+    struct gram_arena arena; /* owns all of the above */
+};
+
+/* A cache for the attentions of a graph. Returns GRAM_OK or GRAM_ENOMEM. */
+enum gram_status gram_kv_open(struct gram_kv *kv, const struct gram_graph *graph,
+                              enum gram_kv_kind kind, int64_t capacity, struct gram_error *err);
+void gram_kv_close(struct gram_kv *kv);
+
+/* Positions [0, length) of `from`, of the same graph and kind; both can hold so many. */
+void gram_kv_copy(struct gram_kv *to, const struct gram_kv *from, int64_t length);
+
+#endif
