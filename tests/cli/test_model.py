@@ -150,6 +150,13 @@ class Bench(Case):
         self.assertGreaterEqual(r["load_s"], 0)
         self.assertEqual(r["threads"], 1)
 
+    def test_sequences_together(self):
+        args = ["bench", model(), "-p", "8", "-n", "6", "--repeat", "1", "--parallel", "3", "--kv", "int8"]
+        r = self.assertDone(gram(*args, "--json")).json
+        self.assertEqual(r["parallel"], 3)
+        self.assertGreater(r["parallel_tokens_per_s"], 0)
+        self.assertIn("3 sequences of 6 tokens", self.assertDone(gram(*args)).text)
+
     def test_words_and_csv(self):
         args = ["bench", model(), "-p", "8", "-n", "2", "--repeat", "1"]
         self.assertIn("tokens/s", self.assertDone(gram(*args)).text)
@@ -163,6 +170,13 @@ class Run(Case):
         self.assertGreater(len(r.text.strip()), 4)
         self.assertRegex(r.err, r"^\d+ prompt tokens .* 8 tokens .* tokens/s")
         self.assertEqual(gram("run", model(), "Once upon a time", "-n", "8", "-q").err, "")
+
+    def test_kinds_of_cache(self):
+        args = ["run", model(), "Once upon a time", "-n", "8", "-q"]
+        usual = self.assertDone(gram(*args)).text
+        self.assertEqual(self.assertDone(gram(*args, "--kv", "f16")).text, usual)
+        for kind in ("f32", "int8"):
+            self.assertDone(gram(*args, "--kv", kind))
 
     def test_json_is_the_same_text(self):
         args = ["run", model(), "Once upon a time", "-n", "12"]
