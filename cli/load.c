@@ -10,6 +10,11 @@
 #include "job.h"
 #include "output.h"
 
+static void warn(void *user, const char *sentence)
+{
+    say(user, "warning: %s", sentence);
+}
+
 const struct gram_choice *kv_choices(void)
 {
     static const struct gram_choice kinds[] = {
@@ -31,6 +36,9 @@ enum gram_status load_runtime(struct loaded *loaded, const struct common_options
     options.threads = (int)common->threads;
     options.cpu = common->cpu;
     options.activations = common->activations;
+    options.cache_packed = common->cache_packed;
+    options.warn = warn;
+    options.warn_user = (void *)(uintptr_t)common;
     return gram_runtime_open(&loaded->runtime, &options, err);
 }
 

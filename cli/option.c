@@ -50,6 +50,8 @@ const struct option_row common_rows[] = {
     {.name = "activations", .type = OPTION_CHOICE, .argument = "KIND", .choices = activation_choices,
      .help = "what weight-only integer schemes multiply with: int16, int8, f32 [int16]",
      .offset = AT(activations)},
+    {.name = "cache-packed", .offset = AT(cache_packed),
+     .help = "keep repacked weights in a file beside the model, and map it the next time"},
     {.name = "json", .help = "print one JSON object on standard output", .offset = AT(json)},
     {.name = "quiet", .letter = 'q', .help = "results and errors only", .offset = AT(quiet)},
     {.name = "no-progress", .help = "no progress bar", .offset = AT(no_progress)},

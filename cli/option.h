@@ -45,7 +45,7 @@ struct option_row {
 
 /* What every command takes; the first member of every command's struct. */
 struct common_options {
-    bool help, json, quiet, no_progress;
+    bool help, json, quiet, no_progress, cache_packed;
     int64_t threads;
     const char *cpu;
     const char *activations;

@@ -2,6 +2,7 @@
 #ifndef GRAM_RUNTIME_H
 #define GRAM_RUNTIME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <gram/status.h>
 
@@ -21,8 +22,14 @@ struct gram_runtime_options {
                                 summed exactly: as precise as floats, and faster; "int8": the first
                                 part alone; "f32". Schemes that name int8 activations (w8a8) have
                                 them anyway. NULL = "int16" */
+    bool cache_packed; /* keep the weights of a model, as repacked when it is opened, in a file beside it
+                          (gram-packed.bin; in the user's cache folder where that cannot be written), and
+                          map that file the next time: as large as the model, opened at once [false] */
+    void (*warn)(void *user, const char *sentence); /* NULL for none: told, without a newline and on the
+                          thread that opens the model, why such a file was not used or not written */
+    void *warn_user;
 };
-#define GRAM_RUNTIME_OPTIONS_INIT {sizeof(struct gram_runtime_options), 0, NULL, NULL}
+#define GRAM_RUNTIME_OPTIONS_INIT {sizeof(struct gram_runtime_options), 0, NULL, NULL, false, NULL, NULL}
 
 /* Start the pool and choose the kernels. options may be NULL. Returns GRAM_OK, GRAM_EINVAL (a level
  * that is unknown or that this processor lacks), GRAM_ENOMEM. *out is NULL on failure. */

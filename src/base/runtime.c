@@ -59,6 +59,9 @@ enum gram_status gram_runtime_open(struct gram_runtime **out,
         return gram_fail_memory(err, "the runtime");
     rt->cpu_flags = flags;
     rt->activation_parts = parts;
+    rt->cache_packed = options->cache_packed;
+    rt->warn = options->warn;
+    rt->warn_user = options->warn_user;
     const int threads = options->threads ? options->threads : usable_cpus();
     const enum gram_status status = gram_pool_open(&rt->pool, threads, err);
     if (status != GRAM_OK) {

@@ -2,6 +2,8 @@
 #ifndef GRAM_BASE_RUNTIME_H
 #define GRAM_BASE_RUNTIME_H
 
+#include <stdbool.h>
+
 #include <gram/runtime.h>
 #include "base/pool.h"
 
@@ -9,6 +11,9 @@ struct gram_runtime {
     struct gram_pool *pool;
     unsigned cpu_flags;
     int activation_parts; /* of int8, that weight-only codes multiply; 0: f32 */
+    bool cache_packed;
+    void (*warn)(void *user, const char *sentence); /* or NULL */
+    void *warn_user;
 };
 
 #endif

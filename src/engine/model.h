@@ -3,6 +3,7 @@
 #define GRAM_ENGINE_MODEL_H
 
 #include <gram/model.h>
+#include "base/file.h"
 #include "base/runtime.h"
 #include "engine/checkpoint.h"
 #include "graph/exec.h"
@@ -15,6 +16,9 @@ struct gram_model {
     struct gram_graph graph;
     struct gram_binding *bindings; /* one per slot of ck.desc */
     struct gram_arena arena;       /* bindings and what they own */
+    void *packed;                  /* block of all panels, in memory of its own ... */
+    struct gram_file *packed_file; /* ... or in the file that was mapped instead */
+    size_t packed_bytes;
     char scheme[GRAM_SCHEME_NAME];
 };
 

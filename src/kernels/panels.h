@@ -17,6 +17,7 @@
 #include "tensor/weight.h"
 
 enum {
+    GRAM_PANELS_VERSION = 1,   /* of the layouts below: grows when they change, for files that keep them */
     GRAM_PANEL = 16,           /* outputs of a panel */
     GRAM_PANEL_ALIGN = 64,     /* of codes and elements; every panel starts so */
     GRAM_PANEL_SCRATCH = 65536 /* bytes of scratch that the linears below may use per call, 64-aligned */
