@@ -56,6 +56,7 @@ static int record(struct gram_graph *g, const char *name, struct gram_node node)
     *slot = node;
     slot->name = copy;
     slot->layer = g->layer;
+    slot->run = 1;
     slot->output = g->n_values - 1;
     value->producer = g->n_nodes - 1;
     value->is_last = node.inputs[0] != GRAM_NONE && g->values[node.inputs[0]].is_last;
@@ -74,12 +75,32 @@ int gram_build_embed(struct gram_graph *g, const char *name, int table, int64_t 
                                      PARAMS(table, GRAM_NONE), .at.linear = {cols}});
 }
 
+/* The last node joins the run of the one before it, if both are linears of one value. */
+static void join_run(struct gram_graph *g)
+{
+    const int last = g->n_nodes - 1;
+    int first = last - 1;
+
+    if (g->failed || first < 0 || g->nodes[first].op != g->nodes[last].op ||
+        g->nodes[first].inputs[0] != g->nodes[last].inputs[0])
+        return;
+    while (g->nodes[first].run == 0)
+        first--;
+    if (g->nodes[first].run == GRAM_MAX_RUN)
+        return;
+    g->nodes[first].run++;
+    g->nodes[last].run = 0;
+}
+
 int gram_build_linear(struct gram_graph *g, const char *name, int x, int weight, int bias,
                       int64_t out)
 {
-    return record(g, name,
-                  (struct gram_node){.op = gram_op_find("linear"), INPUTS(x, GRAM_NONE, GRAM_NONE),
-                                     PARAMS(weight, bias), .at.linear = {out}});
+    const int y =
+        record(g, name,
+               (struct gram_node){.op = gram_op_find("linear"), INPUTS(x, GRAM_NONE, GRAM_NONE),
+                                  PARAMS(weight, bias), .at.linear = {out}});
+    join_run(g);
+    return y;
 }
 
 int gram_build_rmsnorm(struct gram_graph *g, const char *name, int x, int weight, int64_t width,

@@ -167,7 +167,8 @@ bool gram_exec_run(struct gram_exec *exec, const struct gram_exec_call *call)
         const int64_t rows = gram_exec_rows(exec, node->output);
         if (rows == 0)
             break; /* nobody wants results: the caches are filled, the rest is not needed */
-        node->op->forward(exec, node);
+        if (node->run > 0)
+            node->op->forward(exec, node);
         if (call->hook && !call->hook(call->user, node, exec->values[node->output], rows,
                                       g->values[node->output].cols))
             return false;

@@ -17,7 +17,7 @@
 
 struct gram_op;
 
-enum { GRAM_NONE = -1, GRAM_MAX_INPUTS = 3, GRAM_MAX_PARAMS = 2 };
+enum { GRAM_NONE = -1, GRAM_MAX_INPUTS = 3, GRAM_MAX_PARAMS = 2, GRAM_MAX_RUN = 4 };
 
 struct gram_value {
     int64_t cols;
@@ -32,6 +32,7 @@ struct gram_node {
     int inputs[GRAM_MAX_INPUTS]; /* values; GRAM_NONE behind the last */
     int params[GRAM_MAX_PARAMS]; /* indices into the model's weight slots; GRAM_NONE if absent */
     int output;                  /* value */
+    int run; /* nodes computed together: this one and run - 1 behind it; 0: it belongs to a run before it */
     union {
         struct {
             int64_t out; /* columns of the result */
@@ -78,7 +79,8 @@ struct gram_graph {
 void gram_graph_init(struct gram_graph *graph);
 void gram_graph_reset(struct gram_graph *graph);
 
-/* Builders: each records one op and returns its value. name is copied. After a failure they return 0 and
+/* Builders: each records one op and returns its value. name is copied. Linears that are recorded one behind
+ * the other and read the same value (queries, keys, values; gate and up) become a run. After a failure they return 0 and
  * `failed` is set: check once at the end. */
 int gram_build_embed(struct gram_graph *g, const char *name, int table, int64_t cols);
 int gram_build_linear(struct gram_graph *g, const char *name, int x, int weight, int bias,

@@ -19,7 +19,7 @@ struct gram_op {
     const char *name;
     /* Fill in out->cols (and is_last); inputs must fit, which is the builder's duty. */
     void (*shape)(const struct gram_graph *g, const struct gram_node *node, struct gram_value *out);
-    /* Compute node->output from its inputs for the rows of this call. Cannot fail: everything was
+    /* Compute node->output, and those of the rest of its run, from the inputs for the rows of this call. Cannot fail: everything was
      * allocated when the executor was opened. */
     void (*forward)(struct gram_exec *exec, const struct gram_node *node);
     /* Add to the gradients of inputs and parameters, given that of the output; NULL: no gradient. */

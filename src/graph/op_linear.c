@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "graph/acts.h"
 #include "graph/exec.h"
 #include "graph/op.h"
 #include "tensor/scheme.h"
@@ -85,9 +86,10 @@ static void multiply_tile(const struct linear *l, const float *tile, int64_t str
                           stride, gram_min_i64(ROW_BLOCK, l->rows - t), end - begin, n);
 }
 
-static void decoded_tile(void *context, int64_t begin, int64_t end, int worker)
+/* A piece of work is one tile. */
+static void decoded_tile(const struct linear *l, int64_t first, int64_t end_tile, int worker)
 {
-    const struct linear *l = context;
+    const int64_t begin = first * TILE, end = gram_min_i64(end_tile * TILE, l->out);
     const struct gram_weight *w = &l->binding->weight;
     gram_decode_fn *decode = l->exec->kernels->decode[gram_weight_storage(w)];
     float *tile = gram_exec_scratch(l->exec, worker);
@@ -109,9 +111,8 @@ static int64_t last_output(const struct linear *l, int64_t end)
     return gram_min_i64(end * GRAM_PANEL, l->out);
 }
 
-static void float_panels(void *context, int64_t begin, int64_t end, int worker)
+static void float_panels(const struct linear *l, int64_t begin, int64_t end, int worker)
 {
-    const struct linear *l = context;
     l->exec->kernels->float_linear(l->y, l->out, l->x, l->in, l->rows, &l->binding->float_panels,
                                    begin, end, gram_exec_scratch(l->exec, worker));
     add_bias(l, begin * GRAM_PANEL, last_output(l, end));
@@ -159,9 +160,19 @@ static void two_part_panels(const struct linear *l, int64_t begin, int64_t end, 
     }
 }
 
-static void int_panels(void *context, int64_t begin, int64_t end, int worker)
+/* Inputs that LLM.int8() keeps out of the codes. */
+static void add_outliers(const struct linear *l, int64_t begin, int64_t end)
 {
-    const struct linear *l = context;
+    const float outlier = l->binding->weight.act_outlier;
+
+    for (int64_t t = 0; outlier > 0.0f && t < l->rows; t++)
+        for (int64_t p = begin; p < end; p++)
+            gram_acts_add_outliers(l->y + t * l->out + p * GRAM_PANEL, l->x + t * l->in, outlier,
+                                   &l->binding->int_panels, p);
+}
+
+static void int_panels(const struct linear *l, int64_t begin, int64_t end, int worker)
+{
     char *scratch = gram_exec_scratch(l->exec, worker);
 
     if (l->binding->act_parts == 2)
@@ -169,6 +180,7 @@ static void int_panels(void *context, int64_t begin, int64_t end, int worker)
     else
         l->exec->kernels->int_linear(l->y, l->out, &l->exec->acts, &l->binding->int_panels, begin,
                                      end, scratch);
+    add_outliers(l, begin, end);
     add_bias(l, begin * GRAM_PANEL, last_output(l, end));
 }
 
@@ -185,6 +197,39 @@ static void take_rest(float *rest, const struct gram_int_acts *acts, int64_t t, 
     }
 }
 
+static int32_t sum_codes(const int8_t *codes, int64_t n)
+{
+    int32_t sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += codes[i];
+    return sum;
+}
+
+/* One token by the rule that its weight brings. */
+static void quantize_by_rule(const struct linear *l, int64_t t)
+{
+    const struct gram_int_acts *acts = &l->exec->acts;
+    const struct gram_weight *w = &l->binding->weight;
+    const float *x = l->x + t * l->in;
+    int8_t *codes = acts->codes + t * acts->stride;
+
+    acts->scales[t] = w->act_scale;
+    if (w->act_outlier > 0.0f)
+        acts->scales[t] = gram_acts_llm_int8(codes, x, l->in, w->act_outlier);
+    else
+        gram_acts_static(codes, x, l->in, w->act_scale);
+    memset(codes + l->in, 0, (size_t)(acts->stride - l->in));
+    for (int64_t g = 0; g < acts->groups; g++) {
+        const int64_t k = g * acts->group;
+        acts->sums[t * acts->groups + g] = sum_codes(codes + k, gram_min_i64(acts->group, l->in - k));
+    }
+}
+
+static bool has_rule(const struct gram_weight *w)
+{
+    return w->act_bits == 8 && (w->act_scale > 0.0f || w->act_outlier > 0.0f);
+}
+
 static void quantize_rows(void *context, int64_t begin, int64_t end, int worker)
 {
     const struct linear *l = context;
@@ -195,6 +240,10 @@ static void quantize_rows(void *context, int64_t begin, int64_t end, int worker)
 
     for (int64_t t = begin; t < end; t++) {
         const float *x = l->x + t * l->in;
+        if (has_rule(&l->binding->weight)) {
+            quantize_by_rule(l, t);
+            continue;
+        }
         quantize(acts, t * parts, x);
         if (parts == 2) {
             take_rest(rest, acts, t * parts, x);
@@ -203,21 +252,23 @@ static void quantize_rows(void *context, int64_t begin, int64_t end, int worker)
     }
 }
 
-/*
- * The activations of the node's input as codes for weights in these groups. Linears that read the same value
- * (queries, keys and values; gate and up) follow each other and share them.
- */
+/* The activations of the node's input as codes for weights in these groups. Linears of one value that are not
+ * computed together, because their ways differ, still share them. */
 static void prepare_acts(struct gram_exec *exec, const struct linear *l, int value)
 {
     const struct gram_int_panels *w = &l->binding->int_panels;
     const int64_t span = l->binding->weight.act_bits == 8 ? l->in : w->group;
     const int64_t rows = l->rows * l->binding->act_parts;
     const bool is_ready = exec->acts_of == value && exec->acts.rows == rows &&
-                          exec->acts.span == span && exec->acts.group == w->group;
+                          exec->acts.span == span && exec->acts.group == w->group &&
+                          exec->acts_scale == l->binding->weight.act_scale &&
+                          exec->acts_outlier == l->binding->weight.act_outlier;
     if (is_ready)
         return;
     char *at = exec->shared;
     exec->acts_of = value;
+    exec->acts_scale = l->binding->weight.act_scale;
+    exec->acts_outlier = l->binding->weight.act_outlier;
     exec->acts = (struct gram_int_acts){
         .rows = rows,
         .cols = l->in,
@@ -233,20 +284,82 @@ static void prepare_acts(struct gram_exec *exec, const struct linear *l, int val
     gram_pool_for(exec->pool, l->rows, 4, quantize_rows, (void *)(uintptr_t)l);
 }
 
-/* Panels per piece of work: large enough to stream, small enough to share out. */
-static int64_t panels_per_chunk(const struct gram_exec *exec, int64_t panels)
+/* The three ways. A unit is what a piece of work is counted in; the longest piece is what scratch holds. */
+struct way {
+    void (*multiply)(const struct linear *l, int64_t begin, int64_t end, int worker);
+    int64_t outputs; /* of a unit */
+    int64_t step, longest;
+};
+static const struct way by_codes = {int_panels, GRAM_PANEL, 4, MAX_PANELS},
+                        by_elements = {float_panels, GRAM_PANEL, 4, MAX_PANELS},
+                        by_decoding = {decoded_tile, TILE, 1, 1};
+
+static const struct way *way_of(const struct linear *l)
 {
-    enum { SHARES = 4, STEP = 4 };
-    const int64_t share = panels / ((int64_t)gram_pool_threads(exec->pool) * SHARES);
-    return gram_min_i64(gram_max_i64(share / STEP * STEP, STEP), MAX_PANELS);
+    return l->binding->int_panels.codes    ? &by_codes
+           : l->binding->float_panels.data ? &by_elements
+                                           : &by_decoding;
 }
 
-void gram_linear_forward(struct gram_exec *exec, const struct gram_node *node)
+/* Linears of one value that are multiplied in one loop, over the pieces of all. */
+struct family {
+    const struct way *way;
+    struct linear members[GRAM_MAX_RUN];
+    int n;
+    int64_t step; /* units of a piece */
+};
+
+static int64_t units(const struct family *family, const struct linear *l)
 {
-    const struct gram_binding *binding = &exec->bindings[node->params[0]];
-    struct linear l = {
+    return gram_ceil_div(l->out, family->way->outputs);
+}
+
+static void multiply_pieces(void *context, int64_t begin, int64_t end, int worker)
+{
+    const struct family *family = context;
+
+    for (int64_t piece = begin; piece < end; piece++) {
+        const struct linear *l = family->members;
+        int64_t at = piece * family->step;
+        for (int64_t n; at >= (n = gram_ceil_div(units(family, l), family->step) * family->step); l++)
+            at -= n;
+        family->way->multiply(l, at, gram_min_i64(at + family->step, units(family, l)), worker);
+    }
+}
+
+/* Pieces large enough to stream, small enough that threads end together. */
+static void multiply_family(struct gram_exec *exec, struct family *family)
+{
+    enum { SHARES = 8 };
+    const struct way *way = family->way;
+    int64_t total = 0, pieces = 0;
+
+    for (int i = 0; i < family->n; i++)
+        total += units(family, &family->members[i]);
+    const int64_t share = total / ((int64_t)gram_pool_threads(exec->pool) * SHARES);
+    family->step = gram_min_i64(gram_max_i64(share / way->step * way->step, way->step), way->longest);
+    for (int i = 0; i < family->n; i++)
+        pieces += gram_ceil_div(units(family, &family->members[i]), family->step);
+    gram_pool_for(exec->pool, pieces, 1, multiply_pieces, family);
+}
+
+/* Do both linears of one value go the same way, with the same codes for activations? */
+static bool is_related(const struct linear *a, const struct linear *b)
+{
+    const struct gram_binding *x = a->binding, *y = b->binding;
+    return way_of(a) == way_of(b) &&
+           (way_of(a) != &by_codes ||
+            (x->act_parts == y->act_parts && x->weight.act_bits == y->weight.act_bits &&
+             x->weight.act_scale == y->weight.act_scale &&
+             x->weight.act_outlier == y->weight.act_outlier &&
+             x->int_panels.group == y->int_panels.group));
+}
+
+static struct linear linear_of(const struct gram_exec *exec, const struct gram_node *node)
+{
+    return (struct linear){
         .exec = exec,
-        .binding = binding,
+        .binding = &exec->bindings[node->params[0]],
         .bias = node->params[1] == GRAM_NONE ? NULL : exec->bindings[node->params[1]].vector,
         .x = gram_exec_value(exec, node->inputs[0]),
         .y = gram_exec_value(exec, node->output),
@@ -254,14 +367,23 @@ void gram_linear_forward(struct gram_exec *exec, const struct gram_node *node)
         .in = exec->graph->values[node->inputs[0]].cols,
         .out = node->at.linear.out,
     };
-    const int64_t panels = gram_panel_count(l.out);
+}
 
-    if (binding->int_panels.codes) {
-        prepare_acts(exec, &l, node->inputs[0]);
-        gram_pool_for(exec->pool, panels, panels_per_chunk(exec, panels), int_panels, &l);
-    } else if (binding->float_panels.data) {
-        gram_pool_for(exec->pool, panels, panels_per_chunk(exec, panels), float_panels, &l);
-    } else {
-        gram_pool_for(exec->pool, l.out, TILE, decoded_tile, &l);
+void gram_linear_forward(struct gram_exec *exec, const struct gram_node *node)
+{
+    for (int i = 0; i < node->run;) {
+        struct family family = {.n = 0};
+        for (bool joins = true; joins && i < node->run;) {
+            const struct linear l = linear_of(exec, node + i);
+            joins = family.n == 0 || is_related(&family.members[0], &l);
+            if (joins) {
+                family.members[family.n++] = l;
+                i++;
+            }
+        }
+        family.way = way_of(&family.members[0]);
+        if (family.way == &by_codes)
+            prepare_acts(exec, &family.members[0], node->inputs[0]);
+        multiply_family(exec, &family);
     }
 }

@@ -64,7 +64,8 @@ int64_t gram_plan(const struct gram_graph *graph, int64_t *offsets)
         offsets[v] = GRAM_NONE;
         if (v == graph->result)
             continue;
-        n = drop_dead(live, n, i);
+        if (graph->nodes[i].run > 0) /* results of a run are written together, before any is read */
+            n = drop_dead(live, n, i);
         const int64_t size = (graph->values[v].cols + ALIGN - 1) / ALIGN * ALIGN;
         int at;
         const int64_t begin = first_fit(live, n, size, &at);

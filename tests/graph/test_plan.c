@@ -74,6 +74,28 @@ static void live_values_never_share_memory(void **state)
     }
 }
 
+static void linears_of_one_value_are_a_run_whose_results_stay_apart(void **state)
+{
+    struct gram_graph g;
+    int64_t offsets[16];
+    (void)state;
+
+    gram_graph_init(&g);
+    const int x = gram_build_embed(&g, "embed", 0, 64);
+    const int q = gram_build_linear(&g, "q", x, 0, GRAM_NONE, 64); /* nobody reads q and k */
+    const int k = gram_build_linear(&g, "k", x, 0, GRAM_NONE, 64);
+    const int v = gram_build_linear(&g, "v", x, 0, GRAM_NONE, 64);
+    const int o = gram_build_linear(&g, "o", v, 0, GRAM_NONE, 64);
+    g.result = gram_build_last(&g, "last", o);
+    const int runs[] = {1, 3, 0, 0, 1, 1};
+    for (int i = 0; i < g.n_nodes; i++)
+        assert_int_equal(g.nodes[i].run, runs[i]);
+    assert_true(gram_plan(&g, offsets) > 0);
+    assert_true(offsets[q] != offsets[k] && offsets[k] != offsets[v] && offsets[q] != offsets[v]);
+    assert_true(offsets[x] != offsets[q] && offsets[x] != offsets[k] && offsets[x] != offsets[v]);
+    gram_graph_reset(&g);
+}
+
 static void cost_counts_every_multiply_add_of_a_linear(void **state)
 {
     struct gram_graph g;
@@ -91,6 +113,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(live_values_never_share_memory),
+        cmocka_unit_test(linears_of_one_value_are_a_run_whose_results_stay_apart),
         cmocka_unit_test(cost_counts_every_multiply_add_of_a_linear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
