@@ -15,7 +15,8 @@ enum { MAX_GROUPS = 10000 };
 /* The last ones may stand for the whole file only: the groups then name their own, or none is
  * packed. Which tensors a linear has says the rest. */
 static const char *const formats_read[] = {"pack-quantized",  "int-quantized", "naive-quantized",
-                                           "mixed-precision", "dense",         "fakequant"};
+                                           "float-quantized", "mixed-precision", "dense",
+                                           "fakequant"};
 
 static bool is_one_of(const char *name, const char *const *list, size_t n)
 {
@@ -62,6 +63,7 @@ static enum gram_status unsupported(const char *where, const char *key, const ch
 /* How values are coded: the part of QuantArgs that weights and activations share. */
 struct quant_args {
     int bits;
+    bool is_float;
     bool symmetric;
     const char *strategy;
     int64_t group;
@@ -74,8 +76,9 @@ static enum gram_status read_args(const json_t *args, struct quant_args *out, co
     int64_t bits;
 
     GRAM_TRY(gram_json_str(args, "type", "int", &type, where, err));
-    if (strcmp(type, "int") != 0)
-        return unsupported(where, "type", type, "int", err);
+    out->is_float = strcmp(type, "float") == 0;
+    if (!out->is_float && strcmp(type, "int") != 0)
+        return unsupported(where, "type", type, "int or float", err);
     GRAM_TRY(gram_json_int(args, "num_bits", 1, 32, 8, &bits, where, err));
     GRAM_TRY(gram_json_bool(args, "symmetric", true, &out->symmetric, where, err));
     GRAM_TRY(gram_json_int(args, "group_size", -1, INT32_MAX, 0, &out->group, where, err));
@@ -138,28 +141,39 @@ static enum gram_status read_weights(const json_t *args, struct gram_compressed_
     GRAM_TRY(gram_json_bool(args, "dynamic", false, &dynamic, where, err));
     if (dynamic)
         return gram_fail(err, GRAM_EFORMAT, "%s: dynamic weights are not stored weights", where);
+    if (q.is_float && (q.bits != 8 || !q.symmetric))
+        return gram_fail(err, GRAM_EUNSUPPORTED,
+                         "%s: of float weights only symmetric ones of 8 bits are read", where);
     GRAM_TRY(check_actorder(args, where, err));
     GRAM_TRY(read_granularity(&q, group, where, err));
     group->bits = q.bits;
+    group->is_float = q.is_float;
     group->symmetric = q.symmetric;
     return GRAM_OK;
 }
 
-/* Only int8 per token, found as they come, which needs no stored parameters. */
+/*
+ * int8 per token, found as they come, or by one stored scale. Float activations are computed in f32, which
+ * is at least as exact as what they ask for.
+ */
 static enum gram_status read_activations(const json_t *args, struct gram_compressed_group *group,
                                          const char *where, struct gram_error *err)
 {
     struct quant_args q;
 
     GRAM_TRY(read_args(args, &q, where, err));
+    if (q.is_float)
+        return GRAM_OK;
     const bool is_dynamic = json_is_true(json_object_get(args, "dynamic"));
-    if (q.bits != 8 || !q.symmetric || strcmp(q.strategy, "token") != 0 || !is_dynamic)
+    const char *runs = is_dynamic ? "token" : "tensor";
+    if (q.bits != 8 || !q.symmetric || strcmp(q.strategy, runs) != 0)
         return gram_fail(err, GRAM_EUNSUPPORTED,
-                         "%s: %s %s activations of %d bits per %s are not run; only dynamic "
-                         "symmetric ones of 8 bits per token are",
+                         "%s: %s %s activations of %d bits per %s are not run; only "
+                         "symmetric ones of 8 bits are, dynamic per token or static per tensor",
                          where, is_dynamic ? "dynamic" : "static",
                          q.symmetric ? "symmetric" : "asymmetric", q.bits, q.strategy);
     group->act_bits = 8;
+    group->is_static = !is_dynamic;
     return GRAM_OK;
 }
 

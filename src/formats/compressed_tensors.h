@@ -1,9 +1,10 @@
 /*
  * The compressed-tensors container (vLLM, LLM Compressor): quantization_config of config.json and
- * the tensors of each quantized linear. Integer weights are read and written: the formats
+ * the tensors of each quantized linear. Read and written are integer weights, in the formats
  * pack-quantized (a bit stream of codes in I32 words), int-quantized and naive-quantized (I8
- * codes). Format: https://github.com/vllm-project/compressed-tensors, quantization/quant_args.py
- * (QuantArgs), compressors/pack_quantized, compressors/naive_quantized.
+ * codes), and 8-bit floats (float-quantized). Format:
+ * https://github.com/vllm-project/compressed-tensors, quantization/quant_args.py (QuantArgs),
+ * compressors/pack_quantized, compressors/naive_quantized.
  */
 #ifndef GRAM_FORMATS_COMPRESSED_TENSORS_H
 #define GRAM_FORMATS_COMPRESSED_TENSORS_H
@@ -20,7 +21,9 @@ struct gram_compressed_group {
     bool symmetric;
     enum gram_granularity granularity;
     int64_t group; /* weights per scale along the input; granularity is group */
-    int act_bits;  /* 0 or 8 (int8 per token, dynamic) */
+    int act_bits;  /* 0 or 8 (int8). 8-bit float activations count as 0: they are computed in f32 */
+    bool is_float;  /* weights are f8_e4m3 */
+    bool is_static; /* act_bits is 8: one stored scale for all activations; else each token's own */
 };
 
 /* A module name that a group targets, or a pattern for names. */
@@ -62,10 +65,11 @@ enum gram_status gram_compressed_find(const struct gram_compressed *ct, const ch
 
 /* The tensors of one linear, in the order in which they are described here. */
 enum gram_compressed_part {
-    GRAM_PART_CODES,  /* weight_packed i32 [rows, words], or weight i8 [rows, cols] */
+    GRAM_PART_CODES,  /* weight_packed i32 [rows, words], or weight i8, f8_e4m3 [rows, cols] */
     GRAM_PART_SCALES, /* weight_scale [rows, groups], or [1] */
     GRAM_PART_SHAPE,  /* weight_shape i64 [2]; packed codes only */
     GRAM_PART_ZEROS,  /* weight_zero_point i32 [words, groups] packed along rows, or i8 [1] */
+    GRAM_PART_INPUT,  /* input_scale [1]; static activations only */
     GRAM_N_PART
 };
 

@@ -175,6 +175,9 @@ static enum gram_status bind_packed(const struct linear *l, const struct gram_te
 
     if (t->dtype != GRAM_I32)
         return wrong_dtype(l, t, "i32");
+    if (l->group->is_float)
+        return gram_fail(l->err, GRAM_EFORMAT, "%s: %s: packed, but its group is of floats",
+                         path_of(l, t), t->name);
     GRAM_TRY(check_stated_shape(l));
     w->bits = l->group->bits;
     w->row_bytes = words * 4;
@@ -189,13 +192,17 @@ static enum gram_status bind_packed(const struct linear *l, const struct gram_te
     return w->data ? GRAM_OK : gram_fail_memory(l->err, t->name);
 }
 
+/* Bytes, of the kind that the config group speaks of. */
 static enum gram_status bind_plain_codes(const struct linear *l, const struct gram_tensor *t,
                                          struct gram_weight *w)
 {
     if (!has_shape(t, l->rows, l->cols))
         return wrong_shape(l, t, l->rows, l->cols);
+    if ((t->dtype == GRAM_F8_E4M3) != l->group->is_float)
+        return wrong_dtype(l, t, l->group->is_float ? "f8_e4m3" : "i8");
     w->bits = 8;
-    w->is_signed = true;
+    w->is_signed = !l->group->is_float;
+    w->table = l->group->is_float ? gram_e4m3.values : NULL;
     w->row_bytes = l->cols;
     w->data = aligned(l, t, 4);
     return w->data ? GRAM_OK : gram_fail_memory(l->err, t->name);
@@ -301,6 +308,33 @@ static int64_t count_groups(const struct gram_compressed_group *group, int64_t c
     return group->granularity == GRAM_PER_GROUP ? gram_ceil_div(cols, group->group) : 1;
 }
 
+/* The scale of static activations. */
+static enum gram_status bind_input(const struct linear *l, struct gram_weight *w)
+{
+    const struct gram_tensor *t = find_part(l->store, l->module, "input_scale");
+    const struct gram_tensor *zero = find_part(l->store, l->module, "input_zero_point");
+
+    if (!l->group->is_static)
+        return GRAM_OK;
+    if (!t)
+        return missing(l, "input_scale");
+    if (!gram_dtype_info(t->dtype)->is_float)
+        return wrong_dtype(l, t, "f32, f16 or bf16");
+    if (t->count != 1)
+        return wrong_shape(l, t, 1, 1);
+    gram_read_f32(&w->act_scale, t->data, t->dtype, 0, 1);
+    if (!(w->act_scale > 0.0f && w->act_scale <= 3e38f))
+        return gram_fail(l->err, GRAM_EFORMAT, "%s: %s: %g is not the scale of anything",
+                         path_of(l, t), t->name, (double)w->act_scale);
+    for (uint64_t i = 0; zero && i < zero->bytes; i++) {
+        if (((const uint8_t *)zero->data)[i] != 0)
+            return gram_fail(l->err, GRAM_EUNSUPPORTED,
+                             "%s: %s: only symmetric activations are run", path_of(l, zero),
+                             zero->name);
+    }
+    return GRAM_OK;
+}
+
 static enum gram_status bind_quantized(struct linear *l, const struct gram_tensor *packed,
                                        const struct gram_tensor *plain, struct gram_weight *w)
 {
@@ -320,6 +354,7 @@ static enum gram_status bind_quantized(struct linear *l, const struct gram_tenso
     l->scale_rows = l->group->granularity == GRAM_PER_TENSOR ? 1 : l->rows;
     GRAM_TRY(packed ? bind_packed(l, packed, w) : bind_plain_codes(l, plain, w));
     GRAM_TRY(bind_scales(l, w));
+    GRAM_TRY(bind_input(l, w));
     return bind_zeros(l, w);
 }
 
@@ -338,7 +373,7 @@ enum gram_status gram_compressed_bind(const void *state, const struct gram_store
     const struct gram_tensor *packed = find_part(store, module, "weight_packed");
     const struct gram_tensor *plain = find_part(store, module, "weight");
 
-    *found = packed || (plain && plain->dtype == GRAM_I8);
+    *found = packed || (plain && (plain->dtype == GRAM_I8 || plain->dtype == GRAM_F8_E4M3));
     if (!*found)
         return GRAM_OK;
     GRAM_TRY(gram_compressed_find(l.ct, module, &l.group, err));

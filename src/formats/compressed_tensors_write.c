@@ -1,7 +1,8 @@
 /*
  * Writing: the shape of each tensor of a quantized linear, and the quantization_config that names
- * them. Weights alone are packed (pack-quantized); int8 weights with int8 activations are plain
- * bytes (int-quantized), as compressed-tensors itself chooses. Only keys that every version of its
+ * them. Integer weights alone are packed (pack-quantized); int8 weights with int8 activations are
+ * plain bytes (int-quantized), and so are floats (float-quantized), as compressed-tensors itself
+ * chooses. Only keys that every version of its
  * schema knows are written.
  */
 #include "formats/compressed_tensors.h"
@@ -39,13 +40,14 @@ bool gram_compressed_parts(struct gram_tensor parts[GRAM_N_PART], const struct g
     const int64_t groups = cols / gram_scheme_span(scheme, cols);
     const int64_t words = gram_code_row_bytes(cols, scheme->bits) / 4;
     const int64_t zero_words = gram_code_row_bytes(rows, scheme->bits) / 4;
-    const bool is_plain = scheme->act_bits != 0;
+    const bool is_plain = scheme->act_bits != 0 || scheme->codebook;
     const bool is_one = scheme->granularity == GRAM_PER_TENSOR;
     bool ok = true;
 
     memset(parts, 0, GRAM_N_PART * sizeof parts[0]);
     if (is_plain)
-        ok &= describe(&parts[GRAM_PART_CODES], module, "weight", GRAM_I8, 2, rows, cols, arena);
+        ok &= describe(&parts[GRAM_PART_CODES], module, "weight",
+                       scheme->codebook ? GRAM_F8_E4M3 : GRAM_I8, 2, rows, cols, arena);
     else
         ok &= describe(&parts[GRAM_PART_CODES], module, "weight_packed", GRAM_I32, 2, rows, words,
                        arena);
@@ -53,6 +55,8 @@ bool gram_compressed_parts(struct gram_tensor parts[GRAM_N_PART], const struct g
                    is_one ? 1 : rows, groups, arena);
     if (!is_plain)
         ok &= describe(&parts[GRAM_PART_SHAPE], module, "weight_shape", GRAM_I64, 1, 2, 0, arena);
+    if (scheme->is_static)
+        ok &= describe(&parts[GRAM_PART_INPUT], module, "input_scale", scale_dtype, 1, 1, 0, arena);
     if (scheme->asymmetric && is_one)
         ok &=
             describe(&parts[GRAM_PART_ZEROS], module, "weight_zero_point", GRAM_I8, 1, 1, 0, arena);
@@ -95,12 +99,15 @@ static bool same_group(const struct gram_compressed_linear *a,
     const struct gram_scheme *x = a->scheme, *y = b->scheme;
     return x->bits == y->bits && x->asymmetric == y->asymmetric &&
            x->granularity == y->granularity && x->group == y->group && x->act_bits == y->act_bits &&
+           x->codebook == y->codebook && x->is_static == y->is_static &&
            strcmp(a->observer, b->observer) == 0;
 }
 
 static const char *format_of(const struct gram_scheme *scheme)
 {
-    return scheme->act_bits ? "int-quantized" : "pack-quantized";
+    return scheme->codebook   ? "float-quantized"
+           : scheme->act_bits ? "int-quantized"
+                              : "pack-quantized";
 }
 
 static json_t *weight_args(const struct gram_compressed_linear *l)
@@ -111,7 +118,7 @@ static json_t *weight_args(const struct gram_compressed_linear *l)
     json_t *size = s->granularity == GRAM_PER_GROUP ? json_integer(s->group) : json_null();
 
     return json_pack("{s:i, s:s, s:b, s:s, s:o, s:n, s:b, s:n, s:s, s:{}}", "num_bits", s->bits,
-                     "type", "int", "symmetric", !s->asymmetric, "strategy",
+                     "type", s->codebook ? "float" : "int", "symmetric", !s->asymmetric, "strategy",
                      strategies[s->granularity], "group_size", size, "block_structure", "dynamic",
                      0, "actorder", "observer", l->observer, "observer_kwargs");
 }
@@ -120,9 +127,11 @@ static json_t *activation_args(const struct gram_scheme *s)
 {
     if (!s->act_bits)
         return json_null();
-    return json_pack("{s:i, s:s, s:b, s:s, s:n, s:n, s:b, s:n, s:n, s:{}}", "num_bits", s->act_bits,
-                     "type", "int", "symmetric", 1, "strategy", "token", "group_size",
-                     "block_structure", "dynamic", 1, "actorder", "observer", "observer_kwargs");
+    return json_pack("{s:i, s:s, s:b, s:s, s:n, s:n, s:b, s:n, s:s?, s:{}}", "num_bits",
+                     s->act_bits, "type", "int", "symmetric", 1, "strategy",
+                     s->is_static ? "tensor" : "token", "group_size", "block_structure", "dynamic",
+                     !s->is_static, "actorder", "observer", s->is_static ? "minmax" : NULL,
+                     "observer_kwargs");
 }
 
 static json_t *group_of(const struct gram_compressed_linear *first, json_t *targets, bool is_mixed)

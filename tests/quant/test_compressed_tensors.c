@@ -294,8 +294,6 @@ static void other_containers_are_refused_by_name_after_a_look(void **unused)
     MUST_FAIL(GRAM_EFORMAT, "group_size is -7",
               open_config("{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":-7}"));
     MUST_FAIL(GRAM_EUNSUPPORTED, "awq", open_config("{\"quant_method\":\"awq\",\"w_bit\":4}"));
-    MUST_FAIL(GRAM_EUNSUPPORTED, "bitsandbytes",
-              open_config("{\"quant_method\":\"bitsandbytes\",\"load_in_4bit\":true}"));
 }
 
 #define TEST(name) cmocka_unit_test_teardown(name, forget)
