@@ -19,8 +19,9 @@
 #include "kernels/panels.h"
 
 enum {
-    GRAM_ATTEND_QUERIES = 16, /* of a block: tokens, and heads of a group, in any mixture */
-    GRAM_ATTEND_TILE = 256    /* keys of a tile; tiles start at multiples of it */
+    GRAM_ATTEND_QUERIES = 48, /* of a block: tokens, and heads of a group, in any mixture */
+    GRAM_ATTEND_TILE = 256,   /* keys of a tile; tiles start at multiples of it */
+    GRAM_ATTEND_PIECE = 128   /* inputs of up to four panels that are converted together */
 };
 
 enum gram_kv_kind { GRAM_KV_F32, GRAM_KV_F16, GRAM_KV_I8, GRAM_N_KV };
@@ -78,7 +79,8 @@ struct gram_attend {
 /* Floats of scratch that an attention of this dim wants, 64-aligned. */
 static inline int64_t gram_attend_scratch(int64_t dim)
 {
-    return GRAM_ATTEND_QUERIES * (2 * gram_attend_width(dim) + GRAM_ATTEND_TILE);
+    return GRAM_ATTEND_QUERIES * (2 * gram_attend_width(dim) + GRAM_ATTEND_TILE) +
+           GRAM_ATTEND_PIECE * 4 * GRAM_PANEL;
 }
 
 /*

@@ -166,7 +166,8 @@ static void check_alone(struct kcheck *c, const struct gram_attend *a, int64_t t
 
 static void check_shape(struct kcheck *c, const struct shape *s)
 {
-    static _Alignas(64) float scratch[GRAM_ATTEND_QUERIES * (2 * MOST_DIM + GRAM_ATTEND_TILE)];
+    static _Alignas(64) float scratch[GRAM_ATTEND_QUERIES * (2 * MOST_DIM + GRAM_ATTEND_TILE) +
+                                      GRAM_ATTEND_PIECE * 4 * GRAM_PANEL];
     struct gram_attend a = {.dim = s->dim, .T = s->T, .scale = (float)(1.0 / sqrt((double)s->dim))};
 
     place_cache(c, &a, s);
@@ -181,12 +182,12 @@ static void check_shape(struct kcheck *c, const struct shape *s)
 
 void check_attend(struct kcheck *c)
 {
-    static const int64_t queries[] = {1, 2, 3, 4, 5, 6, 7, 12, 13, 16};
+    static const int64_t queries[] = {1, 2, 3, 4, 5, 6, 7, 13, 16, 29, 48};
     static const int64_t dims[] = {4, 16, 40, 64, 80, 128, 160};
     static const int64_t positions[] = {1, 15, 16, 17, 100, 256, 257, 600};
     int64_t turn = 0;
 
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 11; i++)
         for (int j = 0; j < 7; j++)
             for (int k = 0; k < 8; k++, turn++) {
                 const struct shape s = {queries[i], dims[j], positions[k],

@@ -127,6 +127,12 @@ static inline vf vf_pow2(vf n)
     return _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));
 }
 
+/* v 2^n for integral n in [-126, 127]. */
+static inline vf vf_times_pow2(vf v, vf n)
+{
+    return vf_mul(v, vf_pow2(n));
+}
+
 /* Lane by lane: x < limit ? a : b. */
 static inline vf vf_if_below(vf x, float limit, vf a, vf b)
 {
