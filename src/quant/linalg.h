@@ -1,0 +1,45 @@
+/*
+ * Linear algebra that solvers share. Factorizations are LAPACK's, in f64, from OpenBLAS, which is held
+ * to one thread (for the whole process: openblas_set_num_threads), so that results do not depend on how
+ * many there are; everything that is large is spread over rows with the pool instead.
+ */
+#ifndef GRAM_QUANT_LINALG_H
+#define GRAM_QUANT_LINALG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/error.h"
+
+/*
+ * G + ridge I, rows and columns put in `order`, is V D V' with V unit upper triangular and D diagonal.
+ *   lower  [n][n]  out: the transpose of V; zero above the diagonal
+ *   pivots [n]     out: D, in the order
+ *   gram   [n][n]  symmetric
+ *   order  [n]     a permutation of 0..n-1
+ * A column that is never active (zero on the diagonal) gets the mean of the others there. Needs 8 n^2
+ * bytes more. GRAM_ENUMERIC if the sum is not positive definite, GRAM_ENOMEM; err is left alone.
+ */
+enum gram_status gram_factor_udu(float *lower, float *pivots, const float *gram,
+                                 const int64_t *order, int64_t n, double ridge);
+
+/* In place: lower[n][n] with ones on the diagonal, whatever is there, becomes I - its inverse (strictly lower). */
+void gram_invert_unit_lower(float *lower, int64_t n);
+
+/* How much of its mean is added to the diagonal. */
+struct gram_damping {
+    double share; /* in: what to begin with; out: what was needed */
+    int retries;  /* out */
+    double ridge; /* out: the share times the mean */
+};
+
+/* gram_factor_udu() with a ridge that grows tenfold, up to the whole mean, until there is a factorization. */
+enum gram_status gram_factor_damped(float *lower, float *pivots, const float *gram,
+                                    const int64_t *order, int64_t n, struct gram_damping *damping);
+
+/* The mean of the diagonal without its zeros; 0 if there is nothing else. */
+double gram_mean_diagonal(const float *gram, int64_t n);
+
+/* order[n]: 0..n-1, by falling diagonal of gram[n][n]; equal ones as they come. False if memory ran out. */
+bool gram_order_by_diagonal(int64_t *order, const float *gram, int64_t n);
+
+#endif

@@ -1,0 +1,87 @@
+/* How good finished codes are. */
+#include "quant/solver.h"
+
+#include <string.h>
+
+#include "base/cpu.h"
+
+enum { SLICE = 32 }; /* rows */
+
+struct measure {
+    const struct gram_coded *coded;
+    const float *w, *gram; /* gram may be NULL */
+    struct gram_kernels kernels;
+    float *e, *eg;             /* [workers][SLICE][cols] */
+    double *weight, *output;   /* [slices] */
+};
+
+static void measure_slice(const struct measure *m, int64_t slice, float *e, float *eg)
+{
+    const int64_t cols = m->coded->cols, r0 = slice * SLICE, left = m->coded->rows - r0;
+    const int64_t rows = left < SLICE ? left : SLICE;
+
+    for (int64_t i = 0; i < rows; i++) {
+        float *row = e + i * cols;
+        gram_coded_row(m->coded, r0 + i, row);
+        for (int64_t k = 0; k < cols; k++)
+            row[k] = m->w[(r0 + i) * cols + k] - row[k];
+        m->weight[slice] += gram_sum_squares(row, cols);
+    }
+    if (!m->gram)
+        return;
+    memset(eg, 0, (size_t)(rows * cols) * sizeof *eg);
+    m->kernels.gemm_f32(eg, cols, e, cols, m->gram, cols, rows, cols, cols);
+    for (int64_t i = 0; i < rows * cols; i++)
+        m->output[slice] += (double)e[i] * (double)eg[i];
+}
+
+static void measure_slices(void *context, int64_t begin, int64_t end, int worker)
+{
+    const struct measure *m = context;
+    const int64_t at = worker * SLICE * m->coded->cols;
+
+    for (int64_t i = begin; i < end; i++)
+        measure_slice(m, i, m->e + at, m->eg + at);
+}
+
+static double add_up(const double *x, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += x[i];
+    return sum;
+}
+
+void gram_solution_measure(struct gram_solution *solution, const struct gram_coded *coded,
+                           const float *original, const struct gram_problem *problem)
+{
+    const size_t slices = (size_t)((coded->rows + SLICE - 1) / SLICE);
+    const size_t room = (size_t)(gram_pool_threads(problem->pool) * SLICE);
+    struct gram_arena arena = {0};
+    struct measure m = {.coded = coded, .w = original};
+
+    m.kernels = gram_problem_kernels(problem);
+    m.gram = problem->stats ? problem->stats->gram : NULL;
+    m.e = gram_arena_take(&arena, room * (size_t)coded->cols, sizeof *m.e);
+    m.eg = gram_arena_take(&arena, room * (size_t)coded->cols, sizeof *m.eg);
+    m.weight = gram_arena_take(&arena, slices, sizeof *m.weight);
+    m.output = gram_arena_take(&arena, slices, sizeof *m.output);
+    solution->weight_error = solution->output_error = -1;
+    if (m.e && m.eg && m.weight && m.output) {
+        gram_pool_for(problem->pool, (int64_t)slices, 1, measure_slices, &m);
+        solution->weight_error = add_up(m.weight, (int64_t)slices);
+        if (m.gram)
+            solution->output_error = add_up(m.output, (int64_t)slices);
+    }
+    gram_arena_reset(&arena);
+}
+
+struct gram_kernels gram_problem_kernels(const struct gram_problem *problem)
+{
+    struct gram_kernels kernels;
+
+    if (problem->kernels)
+        return *problem->kernels;
+    gram_kernels_init(&kernels, gram_cpu_detect());
+    return kernels;
+}
