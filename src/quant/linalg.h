@@ -22,7 +22,7 @@
 enum gram_status gram_factor_udu(float *lower, float *pivots, const float *gram,
                                  const int64_t *order, int64_t n, double ridge);
 
-/* In place: lower[n][n] with ones on the diagonal, whatever is there, becomes I - its inverse (strictly lower). */
+/* In place: lower[n][n], its diagonal taken for ones, becomes I - its inverse. */
 void gram_invert_unit_lower(float *lower, int64_t n);
 
 /* How much of its mean is added to the diagonal. */
