@@ -67,6 +67,8 @@ struct gram_model_desc {
     struct gram_hparams hp;
     const struct gram_weight_slot *slots; /* embedding, blocks in order, norm, lm_head (absent if tied) */
     size_t n_slots;
+    const struct gram_adapter *adapters; /* that the graph is built with; borrowed; NULL for none */
+    size_t n_adapters;
 };
 
 /* Name as shown to users: "llama". */

@@ -1,6 +1,7 @@
 /* Recording ops. Each builder fills a node; the op's own shape rule says what comes out. */
 #include "graph/graph.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,8 +93,8 @@ static void join_run(struct gram_graph *g)
     g->nodes[last].run = 0;
 }
 
-int gram_build_linear(struct gram_graph *g, const char *name, int x, int weight, int bias,
-                      int64_t out)
+static int plain_linear(struct gram_graph *g, const char *name, int x, int weight, int bias,
+                        int64_t out)
 {
     const int y =
         record(g, name,
@@ -101,6 +102,37 @@ int gram_build_linear(struct gram_graph *g, const char *name, int x, int weight,
                                   PARAMS(weight, bias), .at.linear = {out}});
     join_run(g);
     return y;
+}
+
+static int adapted(struct gram_graph *g, const char *linear, int x, int y,
+                   const struct gram_adapter *pair, int64_t out)
+{
+    char name[128];
+
+    snprintf(name, sizeof name, "%s.lora_a", linear);
+    const int inner = plain_linear(g, name, x, pair->a, GRAM_NONE, pair->rank);
+    snprintf(name, sizeof name, "%s.lora_b", linear);
+    const int outer = plain_linear(g, name, inner, pair->b, GRAM_NONE, out);
+    snprintf(name, sizeof name, "%s.adapted", linear);
+    return gram_build_add_scaled(g, name, y, outer, pair->scale);
+}
+
+int gram_build_linear(struct gram_graph *g, const char *name, int x, int weight, int bias,
+                      int64_t out)
+{
+    int y = plain_linear(g, name, x, weight, bias, out);
+
+    for (size_t i = 0; i < g->n_adapters; i++)
+        if (g->adapters[i].weight == weight)
+            y = adapted(g, name, x, y, &g->adapters[i], out);
+    return y;
+}
+
+int gram_build_add_scaled(struct gram_graph *g, const char *name, int a, int b, float scale)
+{
+    return record(g, name,
+                  (struct gram_node){.op = gram_op_find("add_scaled"), INPUTS(a, b, GRAM_NONE),
+                                     PARAMS(GRAM_NONE, GRAM_NONE), .at.add_scaled = {scale}});
 }
 
 int gram_build_rmsnorm(struct gram_graph *g, const char *name, int x, int weight, int64_t width,

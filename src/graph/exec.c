@@ -17,13 +17,15 @@ static float *take_floats(struct gram_exec *exec, int64_t a, int64_t b)
     return gram_arena_take(&exec->arena, (size_t)count, sizeof(float));
 }
 
-static bool place_values(struct gram_exec *exec)
+static bool place_values(struct gram_exec *exec, bool is_kept)
 {
     const struct gram_graph *g = exec->graph;
     struct gram_arena scratch = {0};
     int64_t *offsets = gram_arena_take(&scratch, (size_t)g->n_values, sizeof *offsets);
-    const int64_t per_row = offsets ? gram_plan(g, offsets) : -1;
+    const int64_t per_row = !offsets ? -1 : is_kept ? gram_plan_kept(g, offsets) : gram_plan(g, offsets);
     float *base = per_row < 0 ? NULL : take_floats(exec, per_row, exec->max_rows);
+    exec->base = base;
+    exec->floats_per_row = per_row;
     exec->values = gram_arena_take(&exec->arena, (size_t)g->n_values, sizeof *exec->values);
     const bool ok = base && exec->values;
     for (int v = 0; ok && v < g->n_values; v++)
@@ -66,14 +68,14 @@ static bool place_rope(struct gram_exec *exec)
 enum gram_status gram_exec_open(struct gram_exec *exec, const struct gram_graph *graph,
                                 const struct gram_binding *bindings,
                                 const struct gram_kernels *kernels, struct gram_pool *pool,
-                                int64_t max_rows, struct gram_error *err)
+                                int64_t max_rows, bool is_kept, struct gram_error *err)
 {
     *exec = (struct gram_exec){.graph = graph,
                                .bindings = bindings,
                                .kernels = kernels,
                                .pool = pool,
                                .max_rows = max_rows};
-    if (place_values(exec) && place_scratch(exec) && place_rope(exec))
+    if (place_values(exec, is_kept) && place_scratch(exec) && place_rope(exec))
         return GRAM_OK;
     gram_exec_close(exec);
     return gram_fail_memory(err, "activations");
@@ -157,12 +159,17 @@ static void begin_call(struct gram_exec *exec, const struct gram_exec_call *call
 
 bool gram_exec_run(struct gram_exec *exec, const struct gram_exec_call *call)
 {
+    return gram_exec_run_nodes(exec, call, 0, exec->graph->n_nodes);
+}
+
+bool gram_exec_run_nodes(struct gram_exec *exec, const struct gram_exec_call *call, int first, int end)
+{
     const struct gram_graph *g = exec->graph;
 
     begin_call(exec, call);
     if (g->rope_half > 0)
         prepare_rope(exec);
-    for (int i = 0; i < g->n_nodes; i++) {
+    for (int i = first; i < end; i++) {
         const struct gram_node *node = &g->nodes[i];
         const int64_t rows = gram_exec_rows(exec, node->output);
         if (rows == 0)

@@ -47,6 +47,8 @@ struct gram_exec {
     struct gram_pool *pool;
 
     float **values;             /* [n_values], each [max_rows, cols] */
+    float *base;                /* where all of them lie, floats_per_row * max_rows */
+    int64_t floats_per_row;
     int64_t max_rows;
     struct gram_exec_place *places; /* [max_rows] */
     float *rope_cos, *rope_sin; /* [max_rows, rope_half] of this call */
@@ -55,6 +57,7 @@ struct gram_exec {
     void *shared;               /* scratch of all workers: the activations as codes */
     struct gram_int_acts acts;  /* ... of value acts_of (GRAM_NONE: none yet in this call) */
     int acts_of;
+    float acts_scale, acts_outlier; /* ... by these rules of the weight */
     char *scratch;              /* [threads][scratch_bytes] */
     int64_t scratch_bytes;
     struct gram_arena arena;    /* owns all of the above */
@@ -84,14 +87,17 @@ struct gram_exec_call {
     void *user;
 };
 
-/* For calls of up to max_rows tokens. graph, bindings, kernels and pool must outlive exec. */
+/* For calls of up to max_rows tokens. graph, bindings, kernels and pool must outlive exec. is_kept: the values
+ * of a block stay until another block is run, as the reverse pass wants them (graph/grad.h). */
 enum gram_status gram_exec_open(struct gram_exec *exec, const struct gram_graph *graph,
                                 const struct gram_binding *bindings,
                                 const struct gram_kernels *kernels, struct gram_pool *pool,
-                                int64_t max_rows, struct gram_error *err);
+                                int64_t max_rows, bool is_kept, struct gram_error *err);
 void gram_exec_close(struct gram_exec *exec);
 /* False when the hook stopped it. */
 bool gram_exec_run(struct gram_exec *exec, const struct gram_exec_call *call);
+/* Nodes [first, end) of it alone; the caller has filled the values that enter. */
+bool gram_exec_run_nodes(struct gram_exec *exec, const struct gram_exec_call *call, int first, int end);
 
 /* For ops: rows of a value in this call, its memory, a worker's scratch. */
 int64_t gram_exec_rows(const struct gram_exec *exec, int value);

@@ -45,6 +45,9 @@ struct gram_node {
             int64_t head_dim;
         } rope;
         struct {
+            float scale; /* of the second input */
+        } add_scaled;
+        struct {
             int64_t heads, kv_heads, head_dim;
             int64_t window; /* keys that a query sees, itself included; 0 = all before it */
             int kv_layer;   /* which layer of the cache */
@@ -59,8 +62,17 @@ struct gram_block {
     int output;     /* the value that leaves it */
 };
 
+/* A low-rank pair beside a weight: its linears become W x + scale B A x (Hu et al. 2021). */
+struct gram_adapter {
+    int weight, a, b; /* parameters */
+    int64_t rank;
+    float scale;
+};
+
 struct gram_graph {
     struct gram_arena arena;
+    const struct gram_adapter *adapters; /* borrowed while the graph is built */
+    size_t n_adapters;
     struct gram_node *nodes;
     int n_nodes, cap_nodes;
     struct gram_value *values;
@@ -83,8 +95,11 @@ void gram_graph_reset(struct gram_graph *graph);
  * the other and read the same value (queries, keys, values; gate and up) become a run. After a failure they return 0 and
  * `failed` is set: check once at the end. */
 int gram_build_embed(struct gram_graph *g, const char *name, int table, int64_t cols);
+/* With a pair for each adapter of the weight: "<name>.lora_a", "<name>.lora_b" and "<name>.adapted". */
 int gram_build_linear(struct gram_graph *g, const char *name, int x, int weight, int bias,
                       int64_t out);
+/* a + scale b */
+int gram_build_add_scaled(struct gram_graph *g, const char *name, int a, int b, float scale);
 int gram_build_rmsnorm(struct gram_graph *g, const char *name, int x, int weight, int64_t width,
                        double eps);
 int gram_build_rope(struct gram_graph *g, const char *name, int x, int64_t head_dim);

@@ -50,6 +50,7 @@ void gram_embed_forward(struct gram_exec *, const struct gram_node *);
 void gram_last_shape(const struct gram_graph *, const struct gram_node *, struct gram_value *);
 void gram_last_forward(struct gram_exec *, const struct gram_node *);
 void gram_add_forward(struct gram_exec *, const struct gram_node *);
+void gram_add_scaled_forward(struct gram_exec *, const struct gram_node *);
 void gram_swiglu_forward(struct gram_exec *, const struct gram_node *);
 void gram_rmsnorm_forward(struct gram_exec *, const struct gram_node *);
 void gram_rope_forward(struct gram_exec *, const struct gram_node *);

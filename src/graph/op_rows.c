@@ -96,6 +96,20 @@ void gram_add_forward(struct gram_exec *exec, const struct gram_node *node)
     for_rows(exec, node, add_row);
 }
 
+static void add_scaled_row(const struct gram_exec *exec, const struct gram_node *node, int64_t row,
+                           int64_t cols)
+{
+    float *y = output_row(exec, node, row, cols);
+
+    memcpy(y, input_row(exec, node, 0, row, cols), (size_t)cols * sizeof *y);
+    exec->kernels->axpy(y, node->at.add_scaled.scale, input_row(exec, node, 1, row, cols), cols);
+}
+
+void gram_add_scaled_forward(struct gram_exec *exec, const struct gram_node *node)
+{
+    for_rows(exec, node, add_scaled_row);
+}
+
 static void swiglu_row(const struct gram_exec *exec, const struct gram_node *node, int64_t row,
                        int64_t cols)
 {

@@ -4,25 +4,38 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "graph/grad.h"
 
 static const struct gram_op ops[] = {
-    {.name = "embed", .shape = gram_embed_shape, .forward = gram_embed_forward},
+    {.name = "embed", .shape = gram_embed_shape, .forward = gram_embed_forward,
+     .vjp = gram_embed_vjp},
     {.name = "linear",
      .shape = gram_linear_shape,
      .forward = gram_linear_forward,
+     .vjp = gram_linear_vjp,
      .cost = gram_linear_cost,
      .worker_scratch = gram_linear_worker_scratch,
      .shared_scratch = gram_linear_shared_scratch},
-    {.name = "rmsnorm", .shape = gram_shape_same, .forward = gram_rmsnorm_forward},
-    {.name = "rope", .shape = gram_shape_same, .forward = gram_rope_forward},
+    {.name = "rmsnorm", .shape = gram_shape_same, .forward = gram_rmsnorm_forward,
+     .vjp = gram_rmsnorm_vjp},
+    {.name = "rope", .shape = gram_shape_same, .forward = gram_rope_forward,
+     .vjp = gram_rope_vjp},
     {.name = "attend",
      .shape = gram_attend_shape,
      .forward = gram_attend_forward,
+     .vjp = gram_attend_vjp,
      .cost = gram_attend_cost,
      .worker_scratch = gram_attend_worker_scratch},
-    {.name = "swiglu", .shape = gram_shape_same, .forward = gram_swiglu_forward},
-    {.name = "add", .shape = gram_shape_same, .forward = gram_add_forward},
-    {.name = "last", .shape = gram_last_shape, .forward = gram_last_forward},
+    {.name = "swiglu", .shape = gram_shape_same, .forward = gram_swiglu_forward,
+     .vjp = gram_swiglu_vjp},
+    {.name = "add", .shape = gram_shape_same, .forward = gram_add_forward,
+     .vjp = gram_add_vjp},
+    {.name = "add_scaled",
+     .shape = gram_shape_same,
+     .forward = gram_add_scaled_forward,
+     .vjp = gram_add_scaled_vjp},
+    {.name = "last", .shape = gram_last_shape, .forward = gram_last_forward,
+     .vjp = gram_last_vjp},
 };
 
 const struct gram_op *gram_op_find(const char *name)

@@ -10,4 +10,10 @@
  */
 int64_t gram_plan(const struct gram_graph *graph, int64_t *offsets);
 
+/*
+ * The same for a pass that goes back: all values of a block have their own memory, shared with those of the
+ * other blocks and of what follows the last; what leaves a block lies apart from what entered it.
+ */
+int64_t gram_plan_kept(const struct gram_graph *graph, int64_t *offsets);
+
 #endif

@@ -1,0 +1,177 @@
+/*
+ * The gradient of causal attention, from a call whose segments start at position 0. With the scores of a
+ * query computed again (Dao et al. 2022, section B.2), per key-value head:
+ *
+ *     P = softmax(s Q K')     dV += P' dY     dP = dY V'     dS = P (dP - rowsum(dP P))
+ *     dQ += s dS K            dK += s dS' Q
+ *
+ * One piece of work is a segment and a key-value head with all its query heads, so that sums have one order.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "graph/grad.h"
+
+enum { QUERIES = 32 }; /* rows of scores held together */
+
+/* Memory of one worker, for n tokens: keys and values turned over, their gradients' transposes. */
+struct scratch {
+    float *k_turned;      /* [dim][n] */
+    float *p, *dp;        /* [QUERIES][n] */
+    float *turned;        /* [n][QUERIES]: p or dp turned over */
+    float *q_turned;      /* [dim][QUERIES]: queries or dy turned over */
+    float *sums;          /* [QUERIES][dim] */
+};
+
+int64_t gram_attend_vjp_scratch(const struct gram_node *node, int64_t rows)
+{
+    const int64_t dim = node->at.attend.head_dim;
+    return (dim * rows + 3 * QUERIES * rows + 2 * QUERIES * dim) * (int64_t)sizeof(float);
+}
+
+static struct scratch cut(float *at, int64_t n, int64_t dim)
+{
+    struct scratch s = {.k_turned = at};
+    s.p = s.k_turned + dim * n;
+    s.dp = s.p + QUERIES * n;
+    s.turned = s.dp + QUERIES * n;
+    s.q_turned = s.turned + QUERIES * n;
+    s.sums = s.q_turned + QUERIES * dim;
+    return s;
+}
+
+/* to[j][i] = from[i][j] */
+static void turn(float *to, int64_t to_stride, const float *from, int64_t from_stride, int64_t rows,
+                 int64_t cols)
+{
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < cols; j++)
+            to[j * to_stride + i] = from[i * from_stride + j];
+}
+
+struct head {
+    const struct gram_grad *grad;
+    const struct gram_node *node;
+    const struct gram_kernels *kernels;
+    int64_t n, dim;              /* tokens of the segment */
+    int64_t q_stride, kv_stride; /* floats from one token to the next */
+    const float *k, *v;
+    float *dk, *dv;
+    struct scratch s;
+    float scale;
+};
+
+/* s = x w' of `rows` rows of x [dim] and the keys or values [0, keys). */
+static void scores(const struct head *h, float *s, const float *x, const float *w, int64_t rows,
+                   int64_t keys)
+{
+    for (int64_t i = 0; i < rows; i++)
+        memset(s + i * h->n, 0, (size_t)keys * sizeof *s);
+    h->kernels->gemm_f32(s, h->n, x, h->q_stride, w, h->kv_stride, rows, keys, h->dim);
+}
+
+static void softmax_rows(const struct head *h, int64_t first, int64_t rows, int64_t keys)
+{
+    const int64_t window = h->node->at.attend.window;
+
+    for (int64_t i = 0; i < rows; i++) {
+        float *p = h->s.p + i * h->n;
+        const int64_t end = first + i + 1, begin = window > 0 ? gram_max_i64(0, end - window) : 0;
+        for (int64_t j = 0; j < keys; j++)
+            p[j] = j < begin || j >= end ? -INFINITY : p[j] * h->scale;
+        h->kernels->softmax(p, keys);
+    }
+}
+
+/* dp becomes s dS. */
+static void score_gradients(const struct head *h, int64_t rows, int64_t keys)
+{
+    for (int64_t i = 0; i < rows; i++) {
+        const float *p = h->s.p + i * h->n;
+        float *dp = h->s.dp + i * h->n;
+        const float mean = h->kernels->dot_f32(p, dp, keys);
+        for (int64_t j = 0; j < keys; j++)
+            dp[j] = p[j] * (dp[j] - mean) * h->scale;
+    }
+}
+
+/* to[j] += sum over the rows i of m[i][j] x[i], for keys j: m' x. */
+static void add_turned(const struct head *h, float *to, const float *m, const float *x, int64_t rows,
+                       int64_t keys)
+{
+    turn(h->s.turned, QUERIES, m, h->n, rows, keys);
+    turn(h->s.q_turned, QUERIES, x, h->q_stride, rows, h->dim);
+    h->kernels->gemm_f32(to, h->kv_stride, h->s.turned, QUERIES, h->s.q_turned, QUERIES, keys,
+                         h->dim, rows);
+}
+
+/* Queries [first, first + rows) of one query head. */
+static void run_block(const struct head *h, const float *q, const float *dy, float *dq, int64_t first,
+                      int64_t rows)
+{
+    const int64_t keys = first + rows;
+
+    scores(h, h->s.p, q, h->k, rows, keys);
+    softmax_rows(h, first, rows, keys);
+    scores(h, h->s.dp, dy, h->v, rows, keys);
+    add_turned(h, h->dv, h->s.p, dy, rows, keys);
+    score_gradients(h, rows, keys);
+    add_turned(h, h->dk, h->s.dp, q, rows, keys);
+    h->kernels->gemm_f32(dq, h->q_stride, h->s.dp, h->n, h->s.k_turned, h->n, rows, h->dim, keys);
+}
+
+static void run_head(struct gram_grad *grad, const struct gram_node *node, int64_t row, int64_t n,
+                     int64_t kv_head, float *scratch)
+{
+    const int64_t dim = node->at.attend.head_dim, group = node->at.attend.heads / node->at.attend.kv_heads;
+    const int64_t q_stride = node->at.attend.heads * dim, kv_stride = node->at.attend.kv_heads * dim;
+    const int64_t kv_at = row * kv_stride + kv_head * dim;
+    const struct head h = {
+        .grad = grad, .node = node, .kernels = grad->exec->kernels,
+        .n = n, .dim = dim, .q_stride = q_stride, .kv_stride = kv_stride,
+        .k = gram_exec_value(grad->exec, node->inputs[1]) + kv_at,
+        .v = gram_exec_value(grad->exec, node->inputs[2]) + kv_at,
+        .dk = gram_grad_value(grad, node->inputs[1]) + kv_at,
+        .dv = gram_grad_value(grad, node->inputs[2]) + kv_at,
+        .s = cut(scratch, n, dim),
+        .scale = (float)(1.0 / sqrt((double)dim)),
+    };
+
+    turn(h.s.k_turned, n, h.k, kv_stride, n, dim);
+    for (int64_t i = kv_head * group; i < (kv_head + 1) * group; i++) {
+        const int64_t at = row * q_stride + i * dim;
+        for (int64_t t = 0; t < n; t += QUERIES)
+            run_block(&h, gram_exec_value(grad->exec, node->inputs[0]) + at + t * q_stride,
+                      gram_grad_value(grad, node->output) + at + t * q_stride,
+                      gram_grad_value(grad, node->inputs[0]) + at + t * q_stride, t,
+                      gram_min_i64(QUERIES, n - t));
+    }
+}
+
+struct call {
+    struct gram_grad *grad;
+    const struct gram_node *node;
+};
+
+static void run_items(void *context, int64_t begin, int64_t end, int worker)
+{
+    const struct call *c = context;
+    const int64_t kv_heads = c->node->at.attend.kv_heads;
+    float *scratch = (float *)(void *)(c->grad->scratch + worker * c->grad->scratch_bytes);
+
+    for (int64_t i = begin; i < end; i++) {
+        const struct gram_exec_segment *segments = c->grad->exec->segments;
+        int64_t row = 0;
+        for (int64_t s = 0; s < i / kv_heads; s++)
+            row += segments[s].rows;
+        run_head(c->grad, c->node, row, segments[i / kv_heads].rows, i % kv_heads, scratch);
+    }
+}
+
+void gram_attend_vjp(struct gram_grad *grad, const struct gram_node *node)
+{
+    struct call call = {grad, node};
+    gram_pool_for(grad->exec->pool, grad->exec->n_segments * node->at.attend.kv_heads, 1, run_items,
+                  &call);
+}
