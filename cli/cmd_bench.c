@@ -47,6 +47,7 @@ struct bench {
     float *logits;
     int64_t prompt, generate;
     double load_seconds, prompt_rate, generate_rate;
+    struct gram_ceilings ceilings;
     double parallel_rate; /* tokens of all sequences; 0: not measured */
     struct progress progress;
 };
@@ -151,6 +152,7 @@ static enum gram_status measure(struct bench *b, struct gram_error *err)
             st = feed(b, b->generate, 1, &generate[i], err);
     }
     if (st == GRAM_OK) {
+        gram_ceilings(b->loaded.model, &b->ceilings);
         b->prompt_rate = median(prompt, n);
         b->generate_rate = median(generate, n);
     }
@@ -182,6 +184,27 @@ static uint64_t peak_rss(void)
     return (uint64_t)usage.ru_maxrss * 1024;
 }
 
+/* 0 where the ceiling is not known. */
+static double share(double of, double ceiling)
+{
+    return ceiling > 0 ? of / ceiling : 0;
+}
+
+/* Of the bytes that could be read, how many generation streams. */
+static double share_of_read(const struct bench *b)
+{
+    return share(b->generate_rate * (double)b->loaded.info.streamed_bytes, b->ceilings.read);
+}
+
+/* Of the multiply-adds that could be done, how many a prompt needs: int8 ones where codes are multiplied. */
+static double share_of_multiply(const struct bench *b)
+{
+    const struct gram_model_info *info = &b->loaded.info;
+    const double work = 2.0 * (double)info->multiply_adds * b->prompt_rate;
+    return info->multiplies_codes ? share(work * info->parts, b->ceilings.iops)
+                                  : share(work, b->ceilings.flops);
+}
+
 static int print_bench_json(const struct bench *b)
 {
     json_t *json = json_pack(
@@ -197,6 +220,14 @@ static int print_bench_json(const struct bench *b)
         json_object_update_new(json, json_pack("{s:o, s:I}", "parallel_tokens_per_s",
                                                json_number(b->parallel_rate), "parallel",
                                                (json_int_t)b->options->parallel));
+    if (json)
+        json_object_update_new(
+            json, json_pack("{s:o, s:o, s:o, s:o, s:o}", "read_ceiling_bytes_per_s",
+                            json_number(b->ceilings.read), "int8_ceiling_ops_per_s",
+                            json_number(b->ceilings.iops), "f32_ceiling_ops_per_s",
+                            json_number(b->ceilings.flops), "generate_share_of_read",
+                            json_number(share_of_read(b)), "prompt_share_of_multiply",
+                            json_number(share_of_multiply(b))));
     return print_json(json);
 }
 
@@ -204,12 +235,27 @@ static int print_csv(const struct bench *b)
 {
     printf(
         "prompt_tokens_per_s,generate_tokens_per_s,load_s,peak_rss_bytes,weight_bytes,threads,cpu,"
-        "parallel_tokens_per_s,parallel\n"
-        "%.3f,%.3f,%.6f,%llu,%llu,%d,%s,%.3f,%lld\n",
+        "parallel_tokens_per_s,parallel,read_ceiling_bytes_per_s,int8_ceiling_ops_per_s,"
+        "f32_ceiling_ops_per_s,generate_share_of_read,prompt_share_of_multiply\n"
+        "%.3f,%.3f,%.6f,%llu,%llu,%d,%s,%.3f,%lld,%.0f,%.0f,%.0f,%.4f,%.4f\n",
         b->prompt_rate, b->generate_rate, b->load_seconds, (unsigned long long)peak_rss(),
         (unsigned long long)b->loaded.info.weight_bytes, gram_runtime_threads(b->loaded.runtime),
-        gram_runtime_cpu(b->loaded.runtime), b->parallel_rate, (long long)b->options->parallel);
+        gram_runtime_cpu(b->loaded.runtime), b->parallel_rate, (long long)b->options->parallel,
+        b->ceilings.read, b->ceilings.iops, b->ceilings.flops, share_of_read(b),
+        share_of_multiply(b));
     return EXIT_DONE;
+}
+
+/* What the figures are held against, measured in the same run. */
+static void print_ceilings(const struct bench *b)
+{
+    const bool is_int = b->loaded.info.multiplies_codes;
+
+    printf("reading       %10.1f GB/s       at best; generation takes %.0f %%\n", b->ceilings.read / 1e9,
+           100 * share_of_read(b));
+    printf("multiplying   %10.2f TOP/s      %s at best; the prompt takes %.0f %%\n",
+           (is_int ? b->ceilings.iops : b->ceilings.flops) / 1e12, is_int ? "int8" : "f32",
+           100 * share_of_multiply(b));
 }
 
 static int print_bench(const struct bench *b)
@@ -231,6 +277,7 @@ static int print_bench(const struct bench *b)
     printf("weights       %10s\n", human_bytes(text, b->loaded.info.weight_bytes));
     printf("threads       %10d            %s\n", gram_runtime_threads(b->loaded.runtime),
            gram_runtime_cpu(b->loaded.runtime));
+    print_ceilings(b);
     return EXIT_DONE;
 }
 
@@ -267,7 +314,9 @@ const struct command command_bench = {
         "peak "
         "memory of the process and the bytes of the weights. With --parallel, also the speed of "
         "all "
-        "sequences together when so many are generated at once.",
+        "sequences together when so many are generated at once. How fast the weights can be read and "
+        "numbers multiplied is measured in the same run, and what shares of that generation (the "
+        "weights read once a token) and the prompt (its linears alone) reach.",
     .operands =
         (const struct operand[]){{"MODEL", "model directory, or org/name in the hub cache", false},
                                  {0}},

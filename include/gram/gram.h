@@ -23,6 +23,7 @@
 #include <gram/runtime.h>
 #include <gram/tensor.h>
 #include <gram/model.h>
+#include <gram/bench.h>
 #include <gram/tokenizer.h>
 #include <gram/session.h>
 #include <gram/batch.h>

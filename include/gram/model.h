@@ -2,6 +2,7 @@
 #ifndef GRAM_MODEL_H
 #define GRAM_MODEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <gram/status.h>
@@ -21,6 +22,10 @@ struct gram_model_info {
     uint64_t parameters;      /* weights counted once, tied ones included once */
     uint64_t weight_bytes;    /* bytes of all tensors on disk, scales and zero points included */
     double bits_per_weight;   /* 8 * weight_bytes / parameters */
+    uint64_t streamed_bytes;  /* of repacked weights: what computing one token reads */
+    uint64_t multiply_adds;   /* of the linears, for one token */
+    bool multiplies_codes;    /* most of them are int8 multiply-adds, not of f32 ... */
+    int parts;                /* ... this many for each, since activations come in so many parts */
 };
 
 /*

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/pack.h"
+#include "graph/op.h"
 #include "tensor/dtype.h"
 
 /* The scheme of the most linears; the first among equals. */
@@ -110,6 +111,28 @@ static uint64_t count_parameters(const struct gram_model_desc *desc)
     return parameters;
 }
 
+/* What one token takes in the linears. */
+static void count_work(const struct gram_model *model, struct gram_model_info *info)
+{
+    const struct gram_graph *g = &model->graph;
+    double by_codes = 0;
+
+    for (int i = 0; i < g->n_nodes; i++) {
+        const struct gram_node *node = &g->nodes[i];
+        if (node->op->forward != gram_linear_forward)
+            continue;
+        const struct gram_binding *binding = &model->bindings[node->params[0]];
+        const double products =
+            (double)node->at.linear.out * (double)g->values[node->inputs[0]].cols;
+        info->multiply_adds += (uint64_t)products;
+        if (binding->int_panels.codes) {
+            by_codes += products;
+            info->parts = binding->act_parts;
+        }
+    }
+    info->multiplies_codes = 2 * by_codes > (double)info->multiply_adds;
+}
+
 void gram_model_info(const struct gram_model *model, struct gram_model_info *info)
 {
     const struct gram_hparams *hp = &model->ck.desc.hp;
@@ -129,5 +152,7 @@ void gram_model_info(const struct gram_model *model, struct gram_model_info *inf
         .parameters = count_parameters(&model->ck.desc),
         .weight_bytes = gram_store_bytes(model->ck.store),
     };
+    info->streamed_bytes = model->packed_bytes;
+    count_work(model, info);
     info->bits_per_weight = 8.0 * (double)info->weight_bytes / (double)info->parameters;
 }

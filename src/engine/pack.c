@@ -3,8 +3,8 @@
  * kernels want it, and the file's own pages are given back. The embedding stays as it is too, because its
  * rows are looked up one by one.
  *
- * All panels lie in one block. Its layout is computed twice: without memory, to know the size and the key of a
- * cached block; then with it.
+ * All panels lie in one block. Its layout is computed twice: without memory, to know its size, which a cached
+ * block must have too; then with it.
  */
 #include "engine/pack.h"
 

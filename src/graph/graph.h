@@ -92,8 +92,8 @@ void gram_graph_init(struct gram_graph *graph);
 void gram_graph_reset(struct gram_graph *graph);
 
 /* Builders: each records one op and returns its value. name is copied. Linears that are recorded one behind
- * the other and read the same value (queries, keys, values; gate and up) become a run. After a failure they return 0 and
- * `failed` is set: check once at the end. */
+ * the other and read the same value (queries, keys, values; gate and up) become a run. After a failure they
+ * return 0 and `failed` is set: check once at the end. */
 int gram_build_embed(struct gram_graph *g, const char *name, int table, int64_t cols);
 /* With a pair for each adapter of the weight: "<name>.lora_a", "<name>.lora_b" and "<name>.adapted". */
 int gram_build_linear(struct gram_graph *g, const char *name, int x, int weight, int bias,

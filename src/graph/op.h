@@ -19,8 +19,8 @@ struct gram_op {
     const char *name;
     /* Fill in out->cols (and is_last); inputs must fit, which is the builder's duty. */
     void (*shape)(const struct gram_graph *g, const struct gram_node *node, struct gram_value *out);
-    /* Compute node->output, and those of the rest of its run, from the inputs for the rows of this call. Cannot fail: everything was
-     * allocated when the executor was opened. */
+    /* Compute node->output, and those of the rest of its run, from the inputs for the rows of this call.
+     * Cannot fail: everything was allocated when the executor was opened. */
     void (*forward)(struct gram_exec *exec, const struct gram_node *node);
     /* Add to the gradients of inputs and parameters, given that of the output; NULL: no gradient. */
     void (*vjp)(struct gram_grad *grad, const struct gram_node *node);

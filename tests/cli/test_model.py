@@ -145,7 +145,8 @@ class Bench(Case):
     def test_json_has_the_contract_s_fields(self):
         r = self.assertDone(gram("bench", model(), "-p", "32", "-n", "4", "-t", "1", "--repeat", "2",
                                  "--json")).json
-        for key in ("prompt_tokens_per_s", "generate_tokens_per_s", "peak_rss_bytes", "weight_bytes"):
+        for key in ("prompt_tokens_per_s", "generate_tokens_per_s", "peak_rss_bytes", "weight_bytes",
+                    "read_ceiling_bytes_per_s"):
             self.assertGreater(r[key], 0)
         self.assertGreaterEqual(r["load_s"], 0)
         self.assertEqual(r["threads"], 1)

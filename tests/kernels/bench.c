@@ -288,7 +288,7 @@ static double time_at(struct bench *b, const struct bench_row *row,
     return time_of(row->work, b);
 }
 
-void bench_report(const struct timing *t, const struct ceilings *top)
+void bench_report(const struct timing *t, const struct gram_ceilings *top)
 {
     const double peak = t->integer ? top->iops : top->flops;
 
@@ -306,22 +306,32 @@ void bench_report(const struct timing *t, const struct ceilings *top)
 }
 
 static void bench_one(struct bench *b, const char *level, const struct bench_row *row,
-                      const struct gram_kernels *kernels, const struct ceilings *top)
+                      const struct gram_kernels *kernels, const struct gram_ceilings *top)
 {
     bench_report(&(struct timing){level, row->kernel, row->what, time_at(b, row, kernels), row->ops,
                                   row->bytes, row->integer},
                  top);
 }
 
+static void measure_on_one_thread(struct gram_ceilings *top, unsigned cpu_flags, const void *stream)
+{
+    struct gram_pool *pool;
+
+    if (gram_pool_open(&pool, 1, NULL) != GRAM_OK)
+        exit(1);
+    gram_measure_ceilings(top, pool, cpu_flags, stream, STREAM_BYTES);
+    gram_pool_close(&pool);
+}
+
 void bench_level(const char *level, const struct gram_kernels *kernels,
                  bool (*wanted)(const char *kernel, void *context), void *context)
 {
     static struct bench b;
-    struct ceilings top;
+    struct gram_ceilings top;
 
     if (!b.stream)
         bench_init(&b);
-    measure_ceilings(&top, kernels->cpu_flags, b.stream, STREAM_BYTES);
+    measure_on_one_thread(&top, kernels->cpu_flags, b.stream);
     printf("# ceilings of %s, one thread: f32 %.0f GFLOP/s, int8 %.0f GOP/s, memory %.1f GB/s\n",
            level, top.flops / 1e9, top.iops / 1e9, top.read / 1e9);
     for (int i = 0; i < N_BENCH_ROWS; i++) {

@@ -24,7 +24,8 @@ static void attend(void *context)
 
 static const struct {
     int64_t T, dim;
-} shapes[] = {{1, 64}, {4, 64}, {8, 64}, {16, 64}, {1, 128}, {8, 128}, {16, 128}};
+} shapes[] = {{1, 64},  {4, 64},  {8, 64},   {16, 64}, {48, 64},
+              {1, 128}, {8, 128}, {16, 128}, {48, 128}};
 
 static void *filled(int64_t n, int64_t size)
 {
@@ -38,7 +39,7 @@ static void *filled(int64_t n, int64_t size)
 
 static const char *const names[GRAM_N_KV] = {"attend_f32", "attend_f16", "attend_i8"};
 
-static void bench_shapes(struct attention *work, const char *level, const struct ceilings *top)
+static void bench_shapes(struct attention *work, const char *level, const struct gram_ceilings *top)
 {
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         const double products = (double)(2 * POSITIONS * shapes[i].dim);
@@ -55,7 +56,7 @@ static void bench_shapes(struct attention *work, const char *level, const struct
 }
 
 void bench_attend(const char *level, const struct gram_kernels *kernels, enum gram_kv_kind kind,
-                  const struct ceilings *top)
+                  const struct gram_ceilings *top)
 {
     float *rows = filled(2 * GRAM_ATTEND_QUERIES * MOST_DIM, sizeof *rows);
     float *scales = filled(POSITIONS, sizeof *scales);

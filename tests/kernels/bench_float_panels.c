@@ -48,7 +48,7 @@ static void *zeroed(size_t bytes)
 }
 
 void bench_float_linear(const char *level, const struct gram_kernels *kernels,
-                        const struct ceilings *top, const void *memory, int64_t bytes)
+                        const struct gram_ceilings *top, const void *memory, int64_t bytes)
 {
     struct linear l = {.kernels = kernels, .w = {.cols = COLS, .data = memory}};
     float *x = zeroed(MOST_T * COLS * sizeof *x);

@@ -105,7 +105,7 @@ static void multiply(void *context)
                            l->scratch);
 }
 
-static void bench_shape(struct linear *l, const char *level, const struct ceilings *top,
+static void bench_shape(struct linear *l, const char *level, const struct gram_ceilings *top,
                         const struct form *form, const struct shape *s)
 {
     const struct gram_int_panels *w = &l->w;
@@ -141,7 +141,7 @@ static void linear_reset(struct linear *l)
 }
 
 void bench_int_linear(const char *level, const struct gram_kernels *kernels,
-                      const struct ceilings *top, const void *memory, int64_t bytes)
+                      const struct gram_ceilings *top, const void *memory, int64_t bytes)
 {
     struct linear l;
 
@@ -155,7 +155,7 @@ void bench_int_linear(const char *level, const struct gram_kernels *kernels,
 }
 
 void bench_quantize_acts(const char *level, const struct gram_kernels *kernels,
-                         const struct ceilings *top)
+                         const struct gram_ceilings *top)
 {
     static const int64_t groups[] = {MOST_COLS, 128, 32};
     struct linear l;
