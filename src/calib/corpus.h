@@ -21,30 +21,32 @@ struct gram_corpus {
     size_t n_windows;
     int64_t tokens;      /* of all windows */
     int64_t records;     /* lines of a JSONL file that were used; 0 for plain text */
-    char hash[65];       /* SHA-256 of the ids and the cuts: what the calibration was, for the certificate */
+    char hash[65];       /* SHA-256 of the ids and the cuts: what the calibration was */
     struct gram_arena arena;
 };
 
 struct gram_corpus_options {
-    const char *path;      /* *.jsonl: one record a line, in any of the forms of docs/methods.md; *.json: a list
-                              of them; else text */
+    /* *.jsonl: one record a line, in any of the forms of docs/methods.md; *.json: a list of them; else
+     * text */
+    const char *path;
     int64_t context;       /* tokens of a window, at least 2 */
     int64_t max_tokens;    /* stop after so many; 0: all there are */
     uint64_t seed;         /* of the order in which windows are taken */
 };
 
 /*
- * Windows do not overlap; a text is tokenized once with the tokenizer's own BOS at its start, a record alone
- * with its BOS, and short records are packed one behind the other. GRAM_EFORMAT names the line of a bad
- * record; GRAM_EINVAL when there are fewer than two tokens. Release with gram_corpus_reset(), also after a
- * failure.
+ * Windows do not overlap; a text is tokenized once with the tokenizer's own BOS at its start, a record
+ * alone with its BOS, and records follow each other without a gap. GRAM_EFORMAT names the line of a bad
+ * record; GRAM_EINVAL when there are fewer than two tokens. Release with gram_corpus_reset(), also
+ * after a failure.
  */
 enum gram_status gram_corpus_read(struct gram_corpus *corpus, const struct gram_tokenizer *tokenizer,
                                   const struct gram_corpus_options *options, struct gram_error *err);
 void gram_corpus_reset(struct gram_corpus *corpus);
 
-/* The model's own text: `tokens` of it (at least 2), sampled at temperature 1 from BOS, or from a token of the
- * seed's choice where there is none, until an EOS or the context ends a window. Same errors; GRAM_ECANCELED. */
+/* The model's own text: `tokens` of it (at least 2), sampled at temperature 1 from BOS, or from a
+ * token of the seed's choice where there is none, until an EOS or the context ends a window. Same
+ * errors; GRAM_ECANCELED. */
 enum gram_status gram_corpus_generate(struct gram_corpus *corpus, const struct gram_model *model,
                                       const struct gram_tokenizer *tokenizer, int64_t context,
                                       int64_t tokens, uint64_t seed, const struct gram_job *job,

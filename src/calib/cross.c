@@ -6,8 +6,8 @@
 #include "kernels/transpose.h"
 
 enum {
-    BATCH = 256,         /* tokens of a product */
-    STRIDE = BATCH + 16, /* columns that are 1 KiB apart would share few sets of the first cache */
+    BATCH = 512,         /* tokens of a product */
+    STRIDE = BATCH + 16, /* columns that are 2 KiB apart would share few sets of the first cache */
     ROWS = 96,           /* of a tile: sixteen blocks of six, which share the panels in the first cache */
     PANELS = 4,          /* of a tile */
     COLS = PANELS * GRAM_PANEL,
@@ -46,11 +46,12 @@ static void fill_panels(void *context, int64_t begin, int64_t end, int worker)
     const int64_t cols = w->cross->cols;
 
     (void)worker;
-    for (int64_t p = begin; p < end; p++) {
-        const size_t width = (size_t)gram_min_i64(GRAM_PANEL, cols - p * GRAM_PANEL);
-        float *to = panel_at(w->cross, p, w->cross->filled);
-        for (int64_t t = 0; t < w->n; t++)
-            memcpy(to + t * GRAM_PANEL, w->x + t * cols + p * GRAM_PANEL, width * sizeof *to);
+    for (int64_t t = 0; t < w->n; t++) {
+        for (int64_t p = begin; p < end; p++) {
+            const size_t width = (size_t)gram_min_i64(GRAM_PANEL, cols - p * GRAM_PANEL);
+            memcpy(panel_at(w->cross, p, w->cross->filled + t), w->x + t * cols + p * GRAM_PANEL,
+                   width * sizeof *w->x);
+        }
     }
 }
 
@@ -93,6 +94,10 @@ static void add_tile(const struct work *w, int64_t i0, int64_t j0)
         .data = panel_at(cross, j0 / GRAM_PANEL, 0),
     };
 
+    for (int64_t i = 0; i < rows; i++) { /* rows of the sum are pages apart: on their way meanwhile */
+        for (int64_t j = 0; j < cols; j += GRAM_PANEL)
+            __builtin_prefetch(cross->sum + (i0 + i) * cross->cols + j0 + j, 1, 2);
+    }
     w->kernels->float_linear(tile[0], COLS, cross->columns + i0 * STRIDE, STRIDE, rows, &panels, 0,
                              gram_panel_count(cols), scratch);
     for (int64_t i = 0; i < rows; i++) {
@@ -133,7 +138,7 @@ void gram_cross_add(struct gram_cross *cross, const struct gram_kernels *kernels
     for (int64_t t = 0; t < n; t += w.n) {
         w.x = x + t * cross->cols;
         w.n = gram_min_i64(n - t, BATCH - cross->filled);
-        gram_pool_for(pool, gram_panel_count(cross->cols), 4, fill_panels, &w);
+        gram_pool_for(pool, gram_panel_count(cross->cols), 16, fill_panels, &w);
         cross->filled += w.n;
         if (cross->filled == BATCH)
             add_batch(&w, pool);

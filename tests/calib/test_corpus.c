@@ -81,8 +81,9 @@ static void byte_order_marks_and_blank_lines_are_passed_over(void **state)
 
     (void)state;
     assert_says("a.txt", "\xef\xbb\xbfto be", "to be");
-    MUST(read_corpus(&corpus, file_of("a.jsonl", "\xef\xbb\xbf{\"text\":\"to\"}\r\n\r\n \n{\"text\":\"be\"}\n\n"),
-                     64, 0, 0, &err));
+    const char *path =
+        file_of("a.jsonl", "\xef\xbb\xbf{\"text\":\"to\"}\r\n\r\n \n{\"text\":\"be\"}\n\n");
+    MUST(read_corpus(&corpus, path, 64, 0, 0, &err));
     assert_int_equal(corpus.records, 2);
     gram_corpus_reset(&corpus);
 }
