@@ -1,7 +1,9 @@
 /* Sessions on the repository's own model: the same answer however the tokens arrive, and clean refusals. */
 #include "world.h"
 
+#include <malloc.h>
 #include <math.h>
+#include <sys/resource.h>
 
 static void open_world(struct world *w, int threads, const char *cpu)
 {
@@ -117,6 +119,33 @@ static void smaller_caches_are_close(void **state)
     close_world(&w);
 }
 
+static long peak_kib(void)
+{
+    struct rusage usage;
+    assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+    return usage.ru_maxrss;
+}
+
+static void a_cache_takes_memory_as_it_is_filled(void **state)
+{
+    struct gram_session_options options = GRAM_SESSION_OPTIONS_INIT;
+    struct gram_session *session;
+    struct gram_error err;
+    struct world w;
+    (void)state;
+#ifdef M_PERTURB
+    mallopt(M_PERTURB, 0); /* which meson sets: it writes to all that is allocated */
+#endif
+    open_world(&w, 2, NULL);
+    options.context = 1 << 19; /* 5 layers, 2 heads, 32 keys and values of 2 bytes: 640 MiB */
+    const long before = peak_kib();
+    MUST(gram_session_open(&session, w.model, &options, &err));
+    MUST(gram_session_feed(session, w.tokens, N, NULL, 0, &err));
+    assert_true(peak_kib() - before < 160 << 10);
+    gram_session_close(&session);
+    close_world(&w);
+}
+
 static void unknown_caches_are_refused(void **state)
 {
     struct gram_session_options options = GRAM_SESSION_OPTIONS_INIT;
@@ -206,6 +235,7 @@ int main(void)
         cmocka_unit_test(integer_activations_are_as_precise_as_floats),
         cmocka_unit_test(smaller_caches_are_close),
         cmocka_unit_test(unknown_activations_are_refused),
+        cmocka_unit_test(a_cache_takes_memory_as_it_is_filled),
         cmocka_unit_test(unknown_caches_are_refused),
         cmocka_unit_test(the_scalar_level_agrees_with_the_best),
         cmocka_unit_test(rewinding_forgets),
