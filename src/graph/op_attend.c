@@ -129,18 +129,18 @@ static int64_t count_items(const struct attend *a)
 }
 
 /* Whole blocks read the cache least often. Where they are fewer than threads, as for one token of a model
- * with few key-value heads, the heads of a group are shared out too. */
+ * with few key-value heads, the queries of a block are shared out too. */
 static int64_t choose_items(struct attend *a)
 {
-    const int64_t threads = gram_pool_threads(a->exec->pool);
+    const int64_t queries = a->exec->segments[0].rows * a->group;
 
     a->queries = GRAM_ATTEND_QUERIES;
-    int64_t items = count_items(a);
-    while (items < threads && a->queries > 1) {
-        a->queries /= 2;
-        items = count_items(a);
-    }
-    return items;
+    const int64_t items = count_items(a);
+    const int64_t shares = gram_ceil_div(gram_pool_threads(a->exec->pool), items);
+    if (shares == 1)
+        return items;
+    a->queries = gram_ceil_div(gram_min_i64(a->queries, queries), shares);
+    return count_items(a);
 }
 
 /* Multiply-adds of all segments. */
