@@ -5,8 +5,8 @@
  * best for w - e. No calibration.
  *
  * gram_hqq_optimize() is the reference's solver with its float zero points. What we store has zero
- * points that are codes, or none: gram_solve_hqq() rounds them in each step, and on a symmetric grid
- * solves for the scale by least squares in place of the zero point. Each run keeps the best iterate, the
+ * points that are codes, or none: gram_solve_hqq() rounds them in each step, and where that
+ * changes nothing solves for the scale by least squares. Each run keeps the best iterate, the
  * first of which is round to nearest.
  */
 #include "quant/hqq.h"
@@ -99,7 +99,7 @@ static double norm_error(const struct gram_grid *grid, struct gram_step step, co
     return sum;
 }
 
-/* The zero point, or the scale of a grid without, that is best for what is not forgiven. */
+/* The zero point that is best for what is not forgiven; the scale, if there is none or it stays. */
 static struct gram_step improve_step(const struct gram_grid *grid, struct gram_step step,
                                      const float *x, int64_t n, double beta, float norm)
 {
@@ -114,8 +114,9 @@ static struct gram_step improve_step(const struct gram_grid *grid, struct gram_s
         product += (double)value * (double)wanted;
         square += (double)value * (double)value;
     }
-    if (grid->asymmetric)
-        step.zero = (int)fmin(fmax(rint(shift / (double)n), -half), half - 1);
+    const int zero = (int)fmin(fmax(rint(shift / (double)n), -half), half - 1);
+    if (grid->asymmetric && zero != step.zero)
+        step.zero = zero;
     else if (square > 0 && product > 0)
         step.scale = gram_step_scale(grid, (float)((double)step.scale * product / square));
     return step;
