@@ -94,10 +94,6 @@ static void add_tile(const struct work *w, int64_t i0, int64_t j0)
         .data = panel_at(cross, j0 / GRAM_PANEL, 0),
     };
 
-    for (int64_t i = 0; i < rows; i++) { /* rows of the sum are pages apart: on their way meanwhile */
-        for (int64_t j = 0; j < cols; j += GRAM_PANEL)
-            __builtin_prefetch(cross->sum + (i0 + i) * cross->cols + j0 + j, 1, 2);
-    }
     w->kernels->float_linear(tile[0], COLS, cross->columns + i0 * STRIDE, STRIDE, rows, &panels, 0,
                              gram_panel_count(cols), scratch);
     for (int64_t i = 0; i < rows; i++) {

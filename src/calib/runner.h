@@ -15,12 +15,14 @@
 /* Statistics of the value that some linears of a block read. */
 struct gram_stats_slot {
     int value;                     /* of the graph */
+    int node;                      /* the first linear that reads it */
     struct gram_input_stats stats;
 };
 
 struct gram_block_stats {
     struct gram_stats_slot *slots; /* in the order of the graph */
     int n;
+    const struct gram_graph *graph;
     struct gram_arena arena;
 };
 
@@ -31,11 +33,14 @@ struct gram_runner {
     struct gram_pool *pool;
     const struct gram_corpus *corpus;
     struct gram_binding *bindings; /* [slots]; the caller fills those of the block that is to run */
-    struct gram_exec exec;
     const struct gram_job *job;    /* may be NULL */
+
+    struct gram_exec exec;
+    struct gram_runner_batch *batch; /* the windows of a call */
 };
 
-/* Activations of the longest window are allocated here. */
+/* The fields up to job are the caller's. Activations of the longest window, or of several short ones that are
+ * computed together, are allocated here. */
 enum gram_status gram_runner_open(struct gram_runner *runner, struct gram_error *err);
 void gram_runner_close(struct gram_runner *runner);
 

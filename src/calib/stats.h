@@ -36,7 +36,7 @@ struct gram_input_stats {
     float *absmax;        /* [cols] */
     float *mean_abs;      /* [cols] */
     float *gram;          /* [cols][cols], whole and symmetric: mean over tokens of x x' */
-    float moving_low, moving_high; /* of all channels: averaged over windows with weight 0.01 (moving_average_minmax) */
+    float moving_low, moving_high; /* of all channels: averaged over windows with weight 0.01 */
     struct gram_histogram *histogram;
 
     /* Of the sums while tokens are added. */
