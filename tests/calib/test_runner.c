@@ -89,7 +89,7 @@ static struct rows traced(int value)
     return r;
 }
 
-/* Caches in f32 on both sides or in f16 on one: what f16 keys and values change at most. */
+/* Apart from the order in which the test adds up. */
 static void assert_close(const float *a, const float *b, int64_t n)
 {
     double worst = 0, size = 0;
@@ -97,7 +97,7 @@ static void assert_close(const float *a, const float *b, int64_t n)
         worst = fmax(worst, fabs((double)a[i] - (double)b[i]));
         size = fmax(size, fabs((double)b[i]));
     }
-    if (!(worst <= 3e-3 * size))
+    if (!(worst <= 1e-5 * size))
         fail_msg("off by %g of %g", worst, size);
 }
 
@@ -118,7 +118,7 @@ static void blocks_one_by_one_equal_a_whole_pass(void **state)
             MUST(gram_runner_block(&runner, &g->blocks[i], &b, &b, NULL, &err));
             MUST(gram_boundary_read(&b, 0, corpus.tokens, x, &err));
             struct rows whole = traced(g->blocks[i].output);
-            assert_close(x, whole.at, corpus.tokens * hidden);
+            assert_memory_equal(x, whole.at, (size_t)(corpus.tokens * hidden) * sizeof *x);
             free(whole.at);
         }
         gram_boundary_close(&b);
