@@ -47,19 +47,28 @@ static bool is_set(const json_t *value)
     return value && !json_is_null(value) && !json_is_false(value) && !is_empty;
 }
 
-static enum gram_status check_config(const json_t *config, const char *where, struct gram_error *err)
+static enum gram_status check_config(const json_t *config, const char *where,
+                                     struct gram_error *err)
 {
     static const char *const strange[] = {
-        "use_dora",     "use_qalora",        "lora_bias",         "layer_replication",
-        "bias",         "alpha_pattern",     "target_parameters", "trainable_token_indices",
-        "modules_to_save", "fan_in_fan_out", "megatron_config",
+        "use_dora",
+        "use_qalora",
+        "lora_bias",
+        "layer_replication",
+        "bias",
+        "alpha_pattern",
+        "target_parameters",
+        "trainable_token_indices",
+        "modules_to_save",
+        "fan_in_fan_out",
+        "megatron_config",
     };
     const char *type;
 
     GRAM_TRY(gram_json_str(config, "peft_type", "", &type, where, err));
     if (strcmp(type, "LORA") != 0)
-        return gram_fail(err, GRAM_EUNSUPPORTED, "%s: peft_type is '%s', only LORA is supported", where,
-                         type);
+        return gram_fail(err, GRAM_EUNSUPPORTED, "%s: peft_type is '%s', only LORA is supported",
+                         where, type);
     for (size_t i = 0; i < sizeof strange / sizeof strange[0]; i++)
         if (is_set(json_object_get(config, strange[i])))
             return gram_fail(err, GRAM_EUNSUPPORTED, "%s: %s is set, which is not supported", where,
@@ -67,7 +76,8 @@ static enum gram_status check_config(const json_t *config, const char *where, st
     return GRAM_OK;
 }
 
-static enum gram_status read_config(struct gram_lora *lora, const char *where, struct gram_error *err)
+static enum gram_status read_config(struct gram_lora *lora, const char *where,
+                                    struct gram_error *err)
 {
     json_t *config = NULL;
     enum gram_status status = gram_json_load(&config, where, err);
@@ -100,7 +110,8 @@ static const struct gram_tensor *find_half(const struct gram_store *store, const
 static enum gram_status check_half(const struct gram_tensor *t, int64_t rows, int64_t cols,
                                    const char *path, struct gram_error *err)
 {
-    if (t->rank == 2 && t->shape[0] == rows && t->shape[1] == cols && gram_dtype_info(t->dtype)->is_float)
+    if (t->rank == 2 && t->shape[0] == rows && t->shape[1] == cols &&
+        gram_dtype_info(t->dtype)->is_float)
         return GRAM_OK;
     return gram_fail(err, GRAM_EFORMAT,
                      "%s: '%s' must be a floating matrix of shape [%" PRId64 ", %" PRId64 "]", path,
@@ -122,7 +133,8 @@ static enum gram_status read_pair(struct gram_lora *lora, const struct gram_weig
     struct gram_lora_pair *pair = &lora->pairs[lora->n_pairs];
 
     if (!a || !b)
-        return gram_fail(err, GRAM_EFORMAT, "%s: %s has only one half of its pair", path, slot->module);
+        return gram_fail(err, GRAM_EFORMAT, "%s: %s has only one half of its pair", path,
+                         slot->module);
     const int64_t rank = a->rank == 2 ? a->shape[0] : 0;
     if (rank < 1)
         return gram_fail(err, GRAM_EFORMAT, "%s: '%s' must be a matrix with a row per rank", path,
@@ -154,9 +166,10 @@ static enum gram_status read_pairs(struct gram_lora *lora, const struct gram_mod
     }
     if (2 * lora->n_pairs == gram_store_count(store))
         return GRAM_OK;
-    return gram_fail(err, GRAM_EUNSUPPORTED,
-                     "%s: holds %zu tensors, but only %zu are halves of pairs for linears of this model",
-                     path, gram_store_count(store), 2 * lora->n_pairs);
+    return gram_fail(
+        err, GRAM_EUNSUPPORTED,
+        "%s: holds %zu tensors, but only %zu are halves of pairs for linears of this model", path,
+        gram_store_count(store), 2 * lora->n_pairs);
 }
 
 static enum gram_status read_weights(struct gram_lora *lora, const struct gram_model_desc *desc,

@@ -87,8 +87,8 @@ struct gram_exec_call {
     void *user;
 };
 
-/* For calls of up to max_rows tokens. graph, bindings, kernels and pool must outlive exec. is_kept: the values
- * of a block stay until another block is run, as the reverse pass wants them (graph/grad.h). */
+/* For calls of up to max_rows tokens. graph, bindings, kernels and pool must outlive exec. is_kept: the
+ * values of a block stay until another block is run, as the reverse pass wants them (graph/grad.h). */
 enum gram_status gram_exec_open(struct gram_exec *exec, const struct gram_graph *graph,
                                 const struct gram_binding *bindings,
                                 const struct gram_kernels *kernels, struct gram_pool *pool,

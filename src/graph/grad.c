@@ -6,7 +6,8 @@
 #include "base/checked.h"
 #include "graph/op.h"
 
-/* Gradients lie as the executor's values do: those of one block share memory with those of another. */
+/* Gradients lie as the executor's values do: those of one block share memory with those of another.
+ */
 static bool place_values(struct gram_grad *grad)
 {
     const struct gram_exec *exec = grad->exec;
@@ -30,8 +31,8 @@ static bool place_scratch(struct gram_grad *grad)
     for (int i = 0; i < exec->graph->n_nodes; i++) {
         const struct gram_node *node = &exec->graph->nodes[i];
         if (node->op->vjp == gram_attend_vjp)
-            grad->scratch_bytes = gram_max_i64(grad->scratch_bytes,
-                                               gram_attend_vjp_scratch(node, exec->max_rows));
+            grad->scratch_bytes =
+                gram_max_i64(grad->scratch_bytes, gram_attend_vjp_scratch(node, exec->max_rows));
     }
     grad->scratch_bytes = (grad->scratch_bytes + 63) / 64 * 64;
     grad->scratch = gram_arena_take(&grad->arena, (size_t)gram_pool_threads(exec->pool),

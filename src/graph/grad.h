@@ -1,7 +1,7 @@
 /*
- * The reverse pass: from the gradient of one value to those of everything before it, node by node, over the
- * values that an executor has kept. Gradients of parameters are added to what is there, so that several
- * calls accumulate.
+ * The reverse pass: from the gradient of one value to those of everything before it, node by node,
+ * over the values that an executor has kept. Gradients of parameters are added to what is there, so
+ * that several calls accumulate.
  */
 #ifndef GRAM_GRAPH_GRAD_H
 #define GRAM_GRAPH_GRAD_H
@@ -12,10 +12,11 @@
 struct gram_grad {
     struct gram_exec *exec; /* opened with kept values; its last call is what is differentiated */
     float **values;         /* [n_values]: d loss / d value [rows, cols] */
-    float **params;         /* [slots]: where gradients of parameters are added; NULL: not wanted. The caller's */
+    float **params; /* [slots]: where gradients of parameters are added; NULL: not wanted. The
+                       caller's */
     struct gram_matmul matmul;
-    float *rows;            /* [max_rows]: a number per row, for the op at hand */
-    char *scratch;          /* [threads][scratch_bytes], for the op at hand */
+    float *rows;   /* [max_rows]: a number per row, for the op at hand */
+    char *scratch; /* [threads][scratch_bytes], for the op at hand */
     int64_t scratch_bytes;
     struct gram_arena arena;
 };
@@ -26,8 +27,8 @@ enum gram_status gram_grad_open(struct gram_grad *grad, struct gram_exec *exec, 
 void gram_grad_close(struct gram_grad *grad);
 
 /*
- * Nodes [first, end) in reverse. The caller has filled values[v] for the values that leave the range; those
- * inside and those that enter it are set to zero first.
+ * Nodes [first, end) in reverse. The caller has filled values[v] for the values that leave the
+ * range; those inside and those that enter it are set to zero first.
  */
 void gram_grad_run(struct gram_grad *grad, int first, int end);
 

@@ -1,5 +1,6 @@
 /*
- * A block of b, at most BLOCK_K x BLOCK_N, is packed into panels by all threads and meets all rows of a:
+ * A block of b, at most BLOCK_K x BLOCK_N, is packed into panels by all threads and meets all rows
+ * of a:
  *
  *      c[ROWS x TILE]  +=  a[ROWS x BLOCK_K]  b[BLOCK_K x TILE]
  *
@@ -34,8 +35,7 @@ bool gram_matmul_open(struct gram_matmul *mm, const struct gram_kernels *kernels
         .kernels = kernels,
         .pool = pool,
         .panels = gram_arena_take(arena, BLOCK_K * BLOCK_N, sizeof(float)),
-        .scratch =
-            gram_arena_take(arena, (size_t)gram_pool_threads(pool), sizeof(struct scratch)),
+        .scratch = gram_arena_take(arena, (size_t)gram_pool_threads(pool), sizeof(struct scratch)),
     };
     return mm->panels && mm->scratch;
 }
@@ -109,7 +109,8 @@ static void pack_block(struct product *p)
         gram_pool_for(p->mm->pool, gram_panel_count(p->n), 4, pack_panels, p);
 }
 
-/* Rows [first, first + rows) of a and the block's k, contiguous along k; where they lie, or copied. */
+/* Rows [first, first + rows) of a and the block's k, contiguous along k; where they lie, or copied.
+ */
 static const float *rows_of_a(const struct product *p, float *copy, int64_t first, int64_t rows,
                               int64_t *stride)
 {

@@ -1,6 +1,7 @@
 /*
- * Products of matrices for gradients, in f32: whatever way the operands lie, they are packed into panels and
- * multiplied by the float linear of kernels/panels.h. Results do not depend on the number of threads.
+ * Products of matrices for gradients, in f32: whatever way the operands lie, they are packed into
+ * panels and multiplied by the float linear of kernels/panels.h. Results do not depend on the
+ * number of threads.
  */
 #ifndef GRAM_GRAPH_MATMUL_H
 #define GRAM_GRAPH_MATMUL_H
@@ -10,8 +11,8 @@
 #include "kernels/kernels.h"
 
 /*
- * Element (i, j) is data[i * row + j * col]; one of row and col is 1. Or, with `weight`, W[i][j] of a weight
- * in any form, decoded as it is needed.
+ * Element (i, j) is data[i * row + j * col]; one of row and col is 1. Or, with `weight`, W[i][j] of
+ * a weight in any form, decoded as it is needed.
  */
 struct gram_matrix {
     int64_t rows, cols;
@@ -35,8 +36,8 @@ static inline struct gram_matrix gram_matrix_transposed(struct gram_matrix m)
 struct gram_matmul {
     const struct gram_kernels *kernels;
     struct gram_pool *pool;
-    float *panels;  /* of a block of b */
-    char *scratch;  /* [threads] */
+    float *panels; /* of a block of b */
+    char *scratch; /* [threads] */
 };
 
 /* Scratch comes from `arena`; one loop at a time. False if memory ran out. */

@@ -1,7 +1,9 @@
 /*
- * Two places take turns as a block's input and output; behind them lie the values of the block at work.
+ * Two places take turns as a block's input and output; behind them lie the values of the block at
+ * work.
  *
- *     | output of blocks 1, 3, .. and of what precedes block 0 | output of blocks 0, 2, .. | inside |
+ *     | output of blocks 1, 3, .. and of what precedes block 0 | output of blocks 0, 2, .. | inside
+ * |
  */
 #include "base/checked.h"
 #include "graph/plan.h"
@@ -14,8 +16,8 @@ static int64_t padded(int64_t cols)
 }
 
 /* Place the values of nodes [first, end) from `begin` on, but `apart`; where they end. */
-static int64_t place_inside(const struct gram_graph *g, int first, int end, int apart, int64_t begin,
-                            int64_t *offsets)
+static int64_t place_inside(const struct gram_graph *g, int first, int end, int apart,
+                            int64_t begin, int64_t *offsets)
 {
     for (int i = first; i < end; i++) {
         const int v = g->nodes[i].output;
@@ -43,8 +45,8 @@ int64_t gram_plan_kept(const struct gram_graph *g, int64_t *offsets)
     for (int b = 0; b < g->n_blocks; b++) {
         const struct gram_block *block = &g->blocks[b];
         offsets[block->output] = b % 2 == 0 ? wide : 0;
-        total = gram_max_i64(total, place_inside(g, block->first, block->end, block->output, 2 * wide,
-                                                 offsets));
+        total = gram_max_i64(
+            total, place_inside(g, block->first, block->end, block->output, 2 * wide, offsets));
         end = block->end;
     }
     return gram_max_i64(total, place_inside(g, end, g->n_nodes, GRAM_NONE, 2 * wide, offsets));

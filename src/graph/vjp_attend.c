@@ -1,11 +1,12 @@
 /*
- * The gradient of causal attention, from a call whose segments start at position 0. With the scores of a
- * query computed again (Dao et al. 2022, section B.2), per key-value head:
+ * The gradient of causal attention, from a call whose segments start at position 0. With the scores
+ * of a query computed again (Dao et al. 2022, section B.2), per key-value head:
  *
  *     P = softmax(s Q K')     dV += P' dY     dP = dY V'     dS = P (dP - rowsum(dP P))
  *     dQ += s dS K            dK += s dS' Q
  *
- * One piece of work is a segment and a key-value head with all its query heads, so that sums have one order.
+ * One piece of work is a segment and a key-value head with all its query heads, so that sums have
+ * one order.
  */
 #include <math.h>
 #include <string.h>
@@ -17,11 +18,11 @@ enum { QUERIES = 32 }; /* rows of scores held together */
 
 /* Memory of one worker, for n tokens: keys and values turned over, their gradients' transposes. */
 struct scratch {
-    float *k_turned;      /* [dim][n] */
-    float *p, *dp;        /* [QUERIES][n] */
-    float *turned;        /* [n][QUERIES]: p or dp turned over */
-    float *q_turned;      /* [dim][QUERIES]: queries or dy turned over */
-    float *sums;          /* [QUERIES][dim] */
+    float *k_turned; /* [dim][n] */
+    float *p, *dp;   /* [QUERIES][n] */
+    float *turned;   /* [n][QUERIES]: p or dp turned over */
+    float *q_turned; /* [dim][QUERIES]: queries or dy turned over */
+    float *sums;     /* [QUERIES][dim] */
 };
 
 int64_t gram_attend_vjp_scratch(const struct gram_node *node, int64_t rows)
@@ -97,8 +98,8 @@ static void score_gradients(const struct head *h, int64_t rows, int64_t keys)
 }
 
 /* to[j] += sum over the rows i of m[i][j] x[i], for keys j: m' x. */
-static void add_turned(const struct head *h, float *to, const float *m, const float *x, int64_t rows,
-                       int64_t keys)
+static void add_turned(const struct head *h, float *to, const float *m, const float *x,
+                       int64_t rows, int64_t keys)
 {
     turn(h->s.turned, QUERIES, m, h->n, rows, keys);
     turn(h->s.q_turned, QUERIES, x, h->q_stride, rows, h->dim);
@@ -107,8 +108,8 @@ static void add_turned(const struct head *h, float *to, const float *m, const fl
 }
 
 /* Queries [first, first + rows) of one query head. */
-static void run_block(const struct head *h, const float *q, const float *dy, float *dq, int64_t first,
-                      int64_t rows)
+static void run_block(const struct head *h, const float *q, const float *dy, float *dq,
+                      int64_t first, int64_t rows)
 {
     const int64_t keys = first + rows;
 
@@ -124,12 +125,19 @@ static void run_block(const struct head *h, const float *q, const float *dy, flo
 static void run_head(struct gram_grad *grad, const struct gram_node *node, int64_t row, int64_t n,
                      int64_t kv_head, float *scratch)
 {
-    const int64_t dim = node->at.attend.head_dim, group = node->at.attend.heads / node->at.attend.kv_heads;
-    const int64_t q_stride = node->at.attend.heads * dim, kv_stride = node->at.attend.kv_heads * dim;
+    const int64_t dim = node->at.attend.head_dim,
+                  group = node->at.attend.heads / node->at.attend.kv_heads;
+    const int64_t q_stride = node->at.attend.heads * dim,
+                  kv_stride = node->at.attend.kv_heads * dim;
     const int64_t kv_at = row * kv_stride + kv_head * dim;
     const struct head h = {
-        .grad = grad, .node = node, .kernels = grad->exec->kernels,
-        .n = n, .dim = dim, .q_stride = q_stride, .kv_stride = kv_stride,
+        .grad = grad,
+        .node = node,
+        .kernels = grad->exec->kernels,
+        .n = n,
+        .dim = dim,
+        .q_stride = q_stride,
+        .kv_stride = kv_stride,
         .k = gram_exec_value(grad->exec, node->inputs[1]) + kv_at,
         .v = gram_exec_value(grad->exec, node->inputs[2]) + kv_at,
         .dk = gram_grad_value(grad, node->inputs[1]) + kv_at,

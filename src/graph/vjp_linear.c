@@ -32,7 +32,8 @@ void gram_linear_vjp(struct gram_grad *grad, const struct gram_node *node)
     const struct gram_matrix dy = gram_matrix_of(gram_grad_value(grad, node->output), rows, out);
     const struct gram_matrix w = {
         .rows = out, .cols = in, .weight = &exec->bindings[node->params[0]].weight};
-    float *dw = gram_grad_param(grad, node->params[0]), *db = gram_grad_param(grad, node->params[1]);
+    float *dw = gram_grad_param(grad, node->params[0]),
+          *db = gram_grad_param(grad, node->params[1]);
 
     gram_matmul_run(&grad->matmul, gram_grad_value(grad, node->inputs[0]), dy, w, true);
     if (dw)

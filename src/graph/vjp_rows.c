@@ -99,7 +99,8 @@ static void add_scaled_row(const struct gram_grad *grad, const struct gram_node 
     float *da = dx_row(grad, node, 0, row, cols);
 
     grad->exec->kernels->add(da, da, dy, cols);
-    grad->exec->kernels->axpy(dx_row(grad, node, 1, row, cols), node->at.add_scaled.scale, dy, cols);
+    grad->exec->kernels->axpy(dx_row(grad, node, 1, row, cols), node->at.add_scaled.scale, dy,
+                              cols);
 }
 
 void gram_add_scaled_vjp(struct gram_grad *grad, const struct gram_node *node)
@@ -182,11 +183,12 @@ static void rmsnorm_row(const struct gram_grad *grad, const struct gram_node *no
     const int64_t width = node->at.norm.width;
 
     for (int64_t at = 0; at < cols; at += width)
-        rmsnorm_piece(dx_row(grad, node, 0, row, cols) + at, x_row(grad, node, 0, row, cols) + at, w,
-                      dy_row(grad, node, row, cols) + at, width, node->at.norm.eps);
+        rmsnorm_piece(dx_row(grad, node, 0, row, cols) + at, x_row(grad, node, 0, row, cols) + at,
+                      w, dy_row(grad, node, row, cols) + at, width, node->at.norm.eps);
 }
 
-/* Over rows and pieces in their order, on one thread: the sum has one order, and it is a small part. */
+/* Over rows and pieces in their order, on one thread: the sum has one order, and it is a small
+ * part. */
 static void rmsnorm_weight(const struct gram_grad *grad, const struct gram_node *node, float *dw)
 {
     const int64_t cols = grad->exec->graph->values[node->output].cols;

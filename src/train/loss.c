@@ -41,15 +41,16 @@ static double row_entropy(float *grad, const float *x, int32_t label, int64_t n,
     return loss;
 }
 
-double gram_loss_cross_entropy(float *grad, const float *logits, const int32_t *labels, int64_t rows,
-                               int64_t classes, double smoothing, double divisor)
+double gram_loss_cross_entropy(float *grad, const float *logits, const int32_t *labels,
+                               int64_t rows, int64_t classes, double smoothing, double divisor)
 {
     double sum = 0.0;
 
     for (int64_t r = 0; r < rows; r++) {
         float *g = grad ? grad + r * classes : NULL;
         if (labels[r] != GRAM_IGNORE)
-            sum += row_entropy(g, logits + r * classes, labels[r], classes, smoothing, 1.0 / divisor);
+            sum +=
+                row_entropy(g, logits + r * classes, labels[r], classes, smoothing, 1.0 / divisor);
         else if (g)
             memset(g, 0, (size_t)classes * sizeof *g);
     }
@@ -82,8 +83,8 @@ double gram_loss_distill(float *grad, const float *student, const float *teacher
     for (int64_t r = 0; r < rows; r++) {
         float *g = grad ? grad + r * classes : NULL;
         if (!labels || labels[r] != GRAM_IGNORE)
-            sum += row_distill(g, student + r * classes, teacher + r * classes, classes, temperature,
-                               1.0 / divisor);
+            sum += row_distill(g, student + r * classes, teacher + r * classes, classes,
+                               temperature, 1.0 / divisor);
         else if (g)
             memset(g, 0, (size_t)classes * sizeof *g);
     }
@@ -140,11 +141,13 @@ static double row_cosine(float *grad, const float *x, const float *y, int64_t n,
     }
     const double length = sqrt(fmax(xx * yy, 1e-24)), cosine = xy / length;
     for (int64_t i = 0; grad && i < n; i++)
-        grad[i] = (float)(weight * (cosine * (double)x[i] / fmax(xx, 1e-24) - (double)y[i] / length));
+        grad[i] =
+            (float)(weight * (cosine * (double)x[i] / fmax(xx, 1e-24) - (double)y[i] / length));
     return 1.0 - cosine;
 }
 
-double gram_loss_cosine(float *grad, const float *x, const float *target, int64_t rows, int64_t cols)
+double gram_loss_cosine(float *grad, const float *x, const float *target, int64_t rows,
+                        int64_t cols)
 {
     double sum = 0.0;
 

@@ -21,7 +21,8 @@ static void sgd(const struct gram_update *u)
     }
 }
 
-/* Kingma, Ba 2015, algorithm 1, and section 2's correction of the bias. amsgrad: Reddi et al. 2018. */
+/* Kingma, Ba 2015, algorithm 1, and section 2's correction of the bias. amsgrad: Reddi et al. 2018.
+ */
 static void adam_steps(const struct gram_update *u, float l2, float shrink)
 {
     const struct gram_optimizer_options *o = u->options;
@@ -108,5 +109,6 @@ enum gram_status gram_optimizer_find(const struct gram_optimizer **out, const ch
         }
     }
     return gram_fail(err, GRAM_EINVAL,
-                     "unknown optimizer '%s'; there are sgd, adam, adamw, rmsprop and adagrad", name);
+                     "unknown optimizer '%s'; there are sgd, adam, adamw, rmsprop and adagrad",
+                     name);
 }

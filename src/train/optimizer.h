@@ -1,7 +1,7 @@
 /*
- * Optimizers: how a run of weights moves along its gradient. One row of a table each; states are so many
- * f32 per weight, zero at the start, kept by the caller (in memory, in a mapped file, or in 8 bits).
- * Semantics are those of torch.optim's classes of the same names.
+ * Optimizers: how a run of weights moves along its gradient. One row of a table each; states are so
+ * many f32 per weight, zero at the start, kept by the caller (in memory, in a mapped file, or in 8
+ * bits). Semantics are those of torch.optim's classes of the same names.
  */
 #ifndef GRAM_TRAIN_OPTIMIZER_H
 #define GRAM_TRAIN_OPTIMIZER_H
@@ -17,10 +17,13 @@ struct gram_optimizer_options {
     double beta1, beta2, eps; /* Adam's */
     double weight_decay;      /* decoupled for adamw, else added to the gradient */
     double momentum, dampening;
-    double alpha;             /* rmsprop: decay of the mean square */
+    double alpha; /* rmsprop: decay of the mean square */
     bool nesterov, amsgrad;
 };
-#define GRAM_OPTIMIZER_OPTIONS_INIT {1e-3, 0.9, 0.999, 1e-8, 0.0, 0.0, 0.0, 0.99, false, false}
+#define GRAM_OPTIMIZER_OPTIONS_INIT                                                                \
+    {                                                                                              \
+        1e-3, 0.9, 0.999, 1e-8, 0.0, 0.0, 0.0, 0.99, false, false                                  \
+    }
 
 /* n weights, their gradients and states, at step t = 1, 2, ... */
 struct gram_update {

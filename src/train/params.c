@@ -18,9 +18,9 @@ static bool take_states(struct gram_params *params, struct gram_param *p)
     return true;
 }
 
-enum gram_status gram_params_open(struct gram_params *params, const struct gram_param *from, size_t n,
-                                  const struct gram_optimizer *optimizer, struct gram_pool *pool,
-                                  struct gram_error *err)
+enum gram_status gram_params_open(struct gram_params *params, const struct gram_param *from,
+                                  size_t n, const struct gram_optimizer *optimizer,
+                                  struct gram_pool *pool, struct gram_error *err)
 {
     *params = (struct gram_params){.n = n, .optimizer = optimizer, .pool = pool};
     params->at = gram_arena_take(&params->arena, n, sizeof *params->at);
@@ -108,7 +108,8 @@ void gram_params_clip(struct gram_params *params, double norm, double most)
     const double scale = most / (norm + 1e-6);
 
     for (size_t i = 0; scale < 1.0 && i < params->n; i++)
-        for_pieces(params, &(struct loop){.params = params, .p = &params->at[i], .scale = (float)scale},
+        for_pieces(params,
+                   &(struct loop){.params = params, .p = &params->at[i], .scale = (float)scale},
                    scale_pieces);
 }
 
@@ -137,7 +138,9 @@ void gram_params_step(struct gram_params *params, const struct gram_optimizer_op
     for (size_t i = 0; i < params->n; i++) {
         const struct gram_param *p = &params->at[i];
         for_pieces(params,
-                   &(struct loop){.params = params, .p = p, .step = step,
+                   &(struct loop){.params = params,
+                                  .p = p,
+                                  .step = step,
                                   .options = p->is_decayed ? options : &undecayed},
                    update_pieces);
     }

@@ -1,6 +1,6 @@
 /*
- * What is trained: named runs of f32 weights with their gradients and the optimizer's states, and one step of
- * all of them. Sums have one order, whatever the number of threads.
+ * What is trained: named runs of f32 weights with their gradients and the optimizer's states, and
+ * one step of all of them. Sums have one order, whatever the number of threads.
  */
 #ifndef GRAM_TRAIN_PARAMS_H
 #define GRAM_TRAIN_PARAMS_H
@@ -13,7 +13,7 @@ struct gram_param {
     const char *name; /* borrowed */
     float *w, *g;     /* [n]; the caller's */
     int64_t n;
-    bool is_decayed;  /* does weight decay act on it? */
+    bool is_decayed; /* does weight decay act on it? */
     float *state[GRAM_MAX_STATES];
 };
 
@@ -28,9 +28,9 @@ struct gram_params {
 };
 
 /* Zeroed states for n parameters, which are copied. GRAM_ENOMEM. */
-enum gram_status gram_params_open(struct gram_params *params, const struct gram_param *from, size_t n,
-                                  const struct gram_optimizer *optimizer, struct gram_pool *pool,
-                                  struct gram_error *err);
+enum gram_status gram_params_open(struct gram_params *params, const struct gram_param *from,
+                                  size_t n, const struct gram_optimizer *optimizer,
+                                  struct gram_pool *pool, struct gram_error *err);
 void gram_params_close(struct gram_params *params);
 
 void gram_params_clear(struct gram_params *params);

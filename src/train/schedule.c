@@ -82,8 +82,8 @@ static double cosine_annealing(const struct gram_schedule_options *o, int64_t st
     return o->final + (1.0 - o->final) * 0.5 * (1.0 + cos(PI * (double)step / (double)o->total));
 }
 
-/* Smith, Topin 2019, with torch's defaults: up from 1/25 in 30 % of the steps, down to 1/25/10^4; the base
- * rate is the greatest. */
+/* Smith, Topin 2019, with torch's defaults: up from 1/25 in 30 % of the steps, down to 1/25/10^4;
+ * the base rate is the greatest. */
 static double one_cycle(const struct gram_schedule_options *o, int64_t step)
 {
     const double low = 1.0 / 25.0, last = low / 1e4;
@@ -122,8 +122,9 @@ enum gram_status gram_schedule_find(const struct gram_schedule **out, const char
             return GRAM_OK;
         }
     }
-    return gram_fail(err, GRAM_EINVAL,
-                     "unknown schedule '%s'; there are constant, linear, cosine, cosine_restarts, polynomial, "
-                     "inverse_sqrt, step, exponential, cosine_annealing and one_cycle",
-                     name);
+    return gram_fail(
+        err, GRAM_EINVAL,
+        "unknown schedule '%s'; there are constant, linear, cosine, cosine_restarts, polynomial, "
+        "inverse_sqrt, step, exponential, cosine_annealing and one_cycle",
+        name);
 }

@@ -18,7 +18,10 @@ struct gram_schedule_options {
     double gamma;   /* step, exponential: factor */
     int64_t every;  /* step: steps between factors */
 };
-#define GRAM_SCHEDULE_OPTIONS_INIT {0, 1, 0.0, 1.0, 0.5, 1.0, 1}
+#define GRAM_SCHEDULE_OPTIONS_INIT                                                                 \
+    {                                                                                              \
+        0, 1, 0.0, 1.0, 0.5, 1.0, 1                                                                \
+    }
 
 struct gram_schedule {
     const char *name, *summary;

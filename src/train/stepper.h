@@ -1,7 +1,7 @@
 /*
- * One pass forward and back over a few sequences: the loss, and the gradients of what is trained. Blocks are
- * run again on the way back (Chen et al. 2016, "Training deep nets with sublinear memory cost"), so that the
- * values of one block and the boundaries between all are what it holds.
+ * One pass forward and back over a few sequences: the loss, and the gradients of what is trained.
+ * Blocks are run again on the way back (Chen et al. 2016, "Training deep nets with sublinear memory
+ * cost"), so that the values of one block and the boundaries between all are what it holds.
  */
 #ifndef GRAM_TRAIN_STEPPER_H
 #define GRAM_TRAIN_STEPPER_H
@@ -9,7 +9,8 @@
 #include "arch/arch.h"
 #include "graph/grad.h"
 
-/* Sequences, one after the other. labels[t] is the token that should follow tokens[t], or GRAM_IGNORE. */
+/* Sequences, one after the other. labels[t] is the token that should follow tokens[t], or
+ * GRAM_IGNORE. */
 struct gram_sequences {
     const int32_t *tokens, *labels; /* [sum of lengths] */
     const int64_t *lengths;         /* [n] */
@@ -37,8 +38,8 @@ struct gram_stepper {
 };
 
 /*
- * bindings [slots] and grads [slots] are the caller's and must outlive it; a gradient that is NULL is not
- * wanted. Returns GRAM_OK or GRAM_ENOMEM; close it also after a failure.
+ * bindings [slots] and grads [slots] are the caller's and must outlive it; a gradient that is NULL
+ * is not wanted. Returns GRAM_OK or GRAM_ENOMEM; close it also after a failure.
  */
 enum gram_status gram_stepper_open(struct gram_stepper *stepper, const struct gram_model_desc *desc,
                                    const struct gram_graph *graph,
@@ -47,7 +48,8 @@ enum gram_status gram_stepper_open(struct gram_stepper *stepper, const struct gr
                                    struct gram_stepper_limits limits, struct gram_error *err);
 void gram_stepper_close(struct gram_stepper *stepper);
 
-/* Cross entropy of all labels that count, summed and divided by divisor; its gradients are added to grads. */
+/* Cross entropy of all labels that count, summed and divided by divisor; its gradients are added to
+ * grads. */
 double gram_stepper_run(struct gram_stepper *stepper, const struct gram_sequences *sequences,
                         double divisor);
 /* The same without gradients. */

@@ -123,8 +123,8 @@ double *training_array(const char *name, const char *file)
 }
 
 /* Labels come unshifted, as transformers takes them. */
-void training_batch_fill(struct training_batch *batch, const double *ids, const double *labels, int step,
-                         int n, int length)
+void training_batch_fill(struct training_batch *batch, const double *ids, const double *labels,
+                         int step, int n, int length)
 {
     for (int i = 0; i < n * length; i++) {
         const int at = step * n * length + i;
@@ -149,6 +149,6 @@ void hold_tensor(const char *name, const float *got, const float *right, int64_t
         bad += !(off <= share * most + absolute);
     }
     if ((double)bad > outliers * (double)n)
-        fail_msg("%s: %lld of %lld off, by up to %g of %g", name, (long long)bad, (long long)n, worst,
-                 most);
+        fail_msg("%s: %lld of %lld off, by up to %g of %g", name, (long long)bad, (long long)n,
+                 worst, most);
 }

@@ -39,8 +39,8 @@ struct training_batch {
     int64_t lengths[MOST_SEQUENCES];
     struct gram_sequences sequences;
 };
-void training_batch_fill(struct training_batch *batch, const double *ids, const double *labels, int step,
-                         int n, int length);
+void training_batch_fill(struct training_batch *batch, const double *ids, const double *labels,
+                         int step, int n, int length);
 
 /* got[n] against right: all but a share `outliers` within share * max |right| + absolute. */
 void hold_tensor(const char *name, const float *got, const float *right, int64_t n, double share,

@@ -1,6 +1,6 @@
 /*
- * The reverse pass and AdamW against torch: the loss, the gradient of every parameter, and a trace of steps;
- * and against finite differences, on models that have every op.
+ * The reverse pass and AdamW against torch: the loss, the gradient of every parameter, and a trace
+ * of steps; and against finite differences, on models that have every op.
  */
 #include <math.h>
 
@@ -23,11 +23,18 @@ struct golden {
 };
 
 static const struct golden goldens[] = {
-    {"llama_mha_adamw", {.lr = 2e-3, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1},
-     1.0, "cosine", {.warmup = 2, .total = 8, .cycles = 0.5}, false},
+    {"llama_mha_adamw",
+     {.lr = 2e-3, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1},
+     1.0,
+     "cosine",
+     {.warmup = 2, .total = 8, .cycles = 0.5},
+     false},
     {"llama_gqa_tied_nodecay1d",
      {.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-6, .weight_decay = 0.05},
-     0.0, "constant", {.total = 1}, true},
+     0.0,
+     "constant",
+     {.total = 1},
+     true},
 };
 
 enum { STEPS = 5, B = 4, T = 16 };
@@ -59,9 +66,11 @@ static void open_params(struct gram_params *params, const struct trainee *m, con
     struct gram_error err;
 
     for (size_t i = 0; i < m->n_params; i++)
-        from[i] = (struct gram_param){
-            .w = m->weights[i], .g = m->grads[i], .n = m->counts[i],
-            .is_decayed = !g->no_decay_of_vectors || m->ck.desc.slots[i].kind != GRAM_KIND_VECTOR};
+        from[i] = (struct gram_param){.w = m->weights[i],
+                                      .g = m->grads[i],
+                                      .n = m->counts[i],
+                                      .is_decayed = !g->no_decay_of_vectors ||
+                                                    m->ck.desc.slots[i].kind != GRAM_KIND_VECTOR};
     MUST(gram_optimizer_find(&adamw, "adamw", &err));
     MUST(gram_params_open(params, from, m->n_params, adamw, m->rt->pool, &err));
     free(from);
@@ -89,8 +98,10 @@ static void train_like_torch(const struct golden *g)
 
     snprintf(hf, sizeof hf, "%s", training_file(g->name, "hf"));
     open_trainee(&m, hf, NULL, 2, (struct gram_stepper_limits){B * T, B, T});
-    double *ids = training_array(g->name, "batch_input_ids.npy"), *labels = training_array(g->name, "batch_labels.npy");
-    double *losses = training_array(g->name, "trace_loss.npy"), *norms = training_array(g->name, "trace_gradnorm.npy");
+    double *ids = training_array(g->name, "batch_input_ids.npy"),
+           *labels = training_array(g->name, "batch_labels.npy");
+    double *losses = training_array(g->name, "trace_loss.npy"),
+           *norms = training_array(g->name, "trace_gradnorm.npy");
     struct gram_params params;
 
     open_params(&params, &m, g);

@@ -1,4 +1,5 @@
-/* LoRA against a reference: gradients of both halves, five steps of AdamW, and the adapted model's logits. */
+/* LoRA against a reference: gradients of both halves, five steps of AdamW, and the adapted model's
+ * logits. */
 #include <math.h>
 
 #include "formats/store.h"

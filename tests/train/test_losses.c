@@ -75,8 +75,14 @@ static const struct {
     const char *name;
     double (*loss)(float *grad, const struct inputs *in);
 } cases[] = {
-    {"ce", ce},   {"ce_smooth01", ce_smooth}, {"ce_sum", ce_sum},       {"kl_distill_T2", distill},
-    {"mse", mse}, {"bce_logits", bce},        {"smooth_l1", smooth_l1}, {"huber05", huber},
+    {"ce", ce},
+    {"ce_smooth01", ce_smooth},
+    {"ce_sum", ce_sum},
+    {"kl_distill_T2", distill},
+    {"mse", mse},
+    {"bce_logits", bce},
+    {"smooth_l1", smooth_l1},
+    {"huber05", huber},
     {"cosine", cosine},
 };
 

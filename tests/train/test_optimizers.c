@@ -17,7 +17,8 @@ static const struct {
     {"w_adam", "adam", {ADAM, .lr = 0.01}},
     {"w_adam_l2", "adam", {ADAM, .lr = 0.01, .weight_decay = 0.1}},
     {"w_adam_amsgrad", "adam", {ADAM, .lr = 0.01, .amsgrad = true}},
-    {"w_adamw", "adamw",
+    {"w_adamw",
+     "adamw",
      {.lr = 0.01, .weight_decay = 0.1, .beta1 = 0.8, .beta2 = 0.98, .eps = 1e-6}},
     {"w_rmsprop", "rmsprop", {.eps = 1e-8, .lr = 0.01, .alpha = 0.95, .momentum = 0.5}},
     {"w_adagrad", "adagrad", {.lr = 0.1, .eps = 1e-10}},
@@ -48,9 +49,12 @@ static void check(size_t i, const double *start, const double *gradients)
     for (int64_t t = 0; t < STEPS; t++) {
         for (int k = 0; k < N; k++)
             g[k] = (float)gradients[t * N + k];
-        optimizer->update(&(struct gram_update){
-            .options = &cases[i].options, .step = t + 1, .w = w, .g = g, .n = N,
-            .state = {states[0], states[1], states[2]}});
+        optimizer->update(&(struct gram_update){.options = &cases[i].options,
+                                                .step = t + 1,
+                                                .w = w,
+                                                .g = g,
+                                                .n = N,
+                                                .state = {states[0], states[1], states[2]}});
         for (int k = 0; k < N; k++) {
             const double right = want[t * N + k];
             if (fabs((double)w[k] - right) > 1e-6 + 1e-5 * fabs(right))
@@ -79,7 +83,11 @@ static void zero_gradients_leave_weights_but_for_decay(void **state)
     for (; o->name; o++) {
         const struct gram_optimizer_options options = GRAM_OPTIMIZER_OPTIONS_INIT;
         float w[3] = {1.0f, -2.0f, 0.0f}, g[3] = {0}, states[GRAM_MAX_STATES][3] = {{0}};
-        o->update(&(struct gram_update){.options = &options, .step = 1, .w = w, .g = g, .n = 3,
+        o->update(&(struct gram_update){.options = &options,
+                                        .step = 1,
+                                        .w = w,
+                                        .g = g,
+                                        .n = 3,
                                         .state = {states[0], states[1], states[2]}});
         assert_true(w[0] == 1.0f && w[1] == -2.0f && w[2] == 0.0f);
     }

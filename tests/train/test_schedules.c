@@ -46,7 +46,8 @@ static void rates_are_those_of_the_reference(void **state)
 
 static void warm_up_starts_at_zero_and_ends_at_the_base_rate(void **state)
 {
-    const struct gram_schedule_options options = {.warmup = 10, .total = 100, .power = 1, .cycles = 0.5};
+    const struct gram_schedule_options options = {
+        .warmup = 10, .total = 100, .power = 1, .cycles = 0.5};
     static const char *const names[] = {"constant", "linear", "cosine", "polynomial"};
     struct gram_error err;
 
