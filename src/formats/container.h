@@ -10,6 +10,8 @@
 #include "formats/store.h"
 #include "tensor/weight.h"
 
+enum { GRAM_MAX_PARTS = 6 }; /* tensors of one linear, in any container; part 0 is its codes */
+
 struct gram_container {
     const char *name; /* the quant_method of config.json */
     /* Check quantization_config and prepare; *state lives in arena. */

@@ -109,6 +109,41 @@ static enum gram_status check_groups(const struct gram_model_desc *desc,
     return GRAM_OK;
 }
 
+static bool same_codes(const struct gram_scheme *a, const struct gram_scheme *b)
+{
+    return a->codebook == b->codebook && a->is_nested == b->is_nested;
+}
+
+/* One model has one container, and that of bitsandbytes one way of coding. */
+static enum gram_status check_container(const struct gram_model_desc *desc,
+                                        const struct gram_assignment *all, struct gram_error *err)
+{
+    const struct gram_scheme *first = NULL;
+    char one[GRAM_SCHEME_NAME], other[GRAM_SCHEME_NAME];
+
+    for (size_t i = 0; i < desc->n_slots; i++) {
+        const struct gram_scheme *s = &all[i].scheme;
+        const char *container = gram_scheme_container(s);
+        if (!container)
+            continue;
+        if (s->is_static)
+            return gram_fail(err, GRAM_EUNSUPPORTED,
+                             "%s: static activations need calibration, which no method here does; "
+                             "use w8a8",
+                             desc->slots[i].op);
+        first = first ? first : s;
+        const bool is_same = strcmp(container, gram_scheme_container(first)) == 0;
+        if (is_same && (strcmp(container, "bitsandbytes") != 0 || same_codes(s, first)))
+            continue;
+        gram_scheme_name(one, first);
+        gram_scheme_name(other, s);
+        return gram_fail(err, GRAM_EINVAL,
+                         "%s: no container holds both %s and %s; choose one of them for all",
+                         desc->slots[i].op, one, other);
+    }
+    return GRAM_OK;
+}
+
 static enum gram_status assign_linear(const struct gram_recipe *r,
                                       const struct gram_weight_slot *slot,
                                       struct gram_assignment *out, struct gram_error *err)
@@ -165,5 +200,6 @@ enum gram_status gram_recipe_assign(const struct gram_recipe *r, const struct gr
     }
     if (!changes)
         return gram_fail(err, GRAM_EINVAL, "the recipe keeps every tensor as it is");
+    GRAM_TRY(check_container(desc, out, err));
     return check_groups(desc, out, err);
 }

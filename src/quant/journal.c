@@ -57,7 +57,7 @@ enum gram_status gram_journal_add(struct gram_output *output, const struct gram_
     const struct gram_unit_result *r = &unit->result;
     json_t *parts = json_array();
 
-    for (int p = 0; p < GRAM_N_PART; p++)
+    for (int p = 0; p < GRAM_MAX_PARTS; p++)
         json_array_append_new(parts, json_integer((json_int_t)r->part_sum[p]));
     return note(output,
                 json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:I}", "tensor", unit->source->name,
@@ -84,10 +84,10 @@ static void take_result(struct gram_unit *unit, const json_t *line)
     const char *source = json_string_value(json_object_get(line, "source"));
     const json_t *parts = json_object_get(line, "parts");
 
-    if (!source || strlen(source) != GRAM_SHA256_HEX - 1 || json_array_size(parts) != GRAM_N_PART)
+    if (!source || strlen(source) != GRAM_SHA256_HEX - 1 || json_array_size(parts) != GRAM_MAX_PARTS)
         return;
     memcpy(r.source_hash, source, GRAM_SHA256_HEX);
-    for (size_t p = 0; p < GRAM_N_PART; p++)
+    for (size_t p = 0; p < GRAM_MAX_PARTS; p++)
         r.part_sum[p] = (uint64_t)json_integer_value(json_array_get(parts, p));
     r.squared_error = get_double(line, "squared_error");
     r.squares = get_double(line, "squares");

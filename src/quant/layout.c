@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "formats/bitsandbytes.h"
+#include "formats/compressed_tensors.h"
 #include "formats/safetensors.h"
 #include "tensor/dtype.h"
 
@@ -58,6 +60,21 @@ static enum gram_dtype scale_dtype_of(const struct gram_recipe *recipe, enum gra
     return weight == GRAM_F64 ? GRAM_F32 : weight;
 }
 
+_Static_assert((int)GRAM_N_PART <= (int)GRAM_MAX_PARTS && (int)GRAM_BNB_N_PART <= (int)GRAM_MAX_PARTS,
+               "room for the parts of every container");
+
+static bool describe_codes(struct gram_unit *unit, struct gram_arena *arena)
+{
+    const struct gram_scheme *scheme = &unit->how.scheme;
+    const struct gram_weight_slot *slot = unit->slot;
+
+    unit->scale_dtype = gram_scheme_grid(scheme, unit->scale_dtype).scale_dtype;
+    if (strcmp(gram_scheme_container(scheme), "bitsandbytes") == 0)
+        return gram_bnb_parts(unit->parts, scheme, slot->module, slot->rows, slot->cols, arena);
+    return gram_compressed_parts(unit->parts, scheme, slot->module, slot->rows, slot->cols,
+                                 unit->scale_dtype, arena);
+}
+
 static bool describe_unit(struct gram_unit *unit, const struct gram_recipe *recipe,
                           struct gram_arena *arena)
 {
@@ -65,8 +82,7 @@ static bool describe_unit(struct gram_unit *unit, const struct gram_recipe *reci
 
     unit->scale_dtype = scale_dtype_of(recipe, source->dtype);
     if (unit->how.scheme.kind == GRAM_SCHEME_CODES)
-        return gram_compressed_parts(unit->parts, &unit->how.scheme, unit->slot->module,
-                                     unit->slot->rows, unit->slot->cols, unit->scale_dtype, arena);
+        return describe_codes(unit, arena);
     if (!gram_dtype_info(source->dtype)->is_float || unit->how.scheme.dtype == source->dtype)
         unit->how.scheme.kind = GRAM_SCHEME_KEEP; /* nothing to cast */
     return describe_plain(unit);
@@ -110,7 +126,7 @@ static bool make_units(struct gram_layout *layout, const struct gram_checkpoint 
 static uint64_t unit_bytes(const struct gram_unit *unit)
 {
     uint64_t bytes = 0;
-    for (int p = 0; p < GRAM_N_PART; p++)
+    for (int p = 0; p < GRAM_MAX_PARTS; p++)
         bytes += unit->parts[p].bytes;
     return bytes;
 }
@@ -146,7 +162,7 @@ static void name_shard(struct gram_shard *shard, int i, int n)
 static void list_parts(const struct gram_layout *layout, struct gram_shard *shard, int bits)
 {
     for (int64_t u = shard->first_unit; u < shard->first_unit + shard->n_units; u++) {
-        for (int p = 0; p < GRAM_N_PART; p++) {
+        for (int p = 0; p < GRAM_MAX_PARTS; p++) {
             const struct gram_unit *unit = &layout->units[u];
             if (gram_unit_has(unit, p) && gram_dtype_bits(unit->parts[p].dtype) == bits)
                 shard->parts[shard->n_parts++] = (struct gram_placed_part){u, p};
@@ -156,7 +172,7 @@ static void list_parts(const struct gram_layout *layout, struct gram_shard *shar
 
 static bool lay_out(struct gram_layout *layout, struct gram_shard *shard)
 {
-    const size_t most = (size_t)shard->n_units * GRAM_N_PART;
+    const size_t most = (size_t)shard->n_units * GRAM_MAX_PARTS;
     struct gram_tensor *tensors = calloc(most + 1, sizeof *tensors);
 
     shard->parts = gram_arena_take(&layout->arena, most, sizeof *shard->parts);

@@ -11,14 +11,14 @@
 #include "base/output.h"
 #include "base/xxh64.h"
 #include "engine/checkpoint.h"
-#include "formats/compressed_tensors.h"
+#include "formats/container.h"
 #include "quant/recipe.h"
 
 /* What is known of a unit once it is written. */
 struct gram_unit_result {
     bool is_done, is_resumed;
     char source_hash[GRAM_SHA256_HEX]; /* of the source file up to the end of this tensor */
-    uint64_t part_sum[GRAM_N_PART];    /* XXH64 of the bytes of each */
+    uint64_t part_sum[GRAM_MAX_PARTS];    /* XXH64 of the bytes of each */
     double squared_error, squares;     /* of what is stored against the source; of the source */
     uint64_t nonfinite;                /* written through, or replaced where codes cannot say it */
     uint64_t clipped;                  /* scales cut off at the greatest value of their type */
@@ -31,9 +31,10 @@ struct gram_unit {
     struct gram_assignment how;
     enum gram_dtype scale_dtype;
     struct gram_tensor
-        parts[GRAM_N_PART];       /* name NULL where there is none; plain tensors have one */
-    uint64_t offset[GRAM_N_PART]; /* in the shard's file */
+        parts[GRAM_MAX_PARTS];       /* name NULL where there is none; plain tensors have one */
+    uint64_t offset[GRAM_MAX_PARTS]; /* in the shard's file */
     int shard;
+    float act_scale; /* of a scheme with static activations: of all of them */
     struct gram_unit_result result;
 };
 

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "formats/bitsandbytes.h"
+#include "formats/compressed_tensors.h"
 #include "tensor/dtype.h"
 
 /* What is copied, as shell patterns. */
@@ -122,6 +124,44 @@ static enum gram_dtype whole_cast(const struct gram_checkpoint *ck,
     return GRAM_N_DTYPE;
 }
 
+/* The scheme of linears that bitsandbytes is to hold; NULL if there are none. Recipes do not mix them. */
+static const struct gram_scheme *bitsandbytes_scheme(const struct gram_checkpoint *ck,
+                                                     const struct gram_assignment *assigned)
+{
+    for (size_t i = 0; i < ck->desc.n_slots; i++) {
+        const char *container = gram_scheme_container(&assigned[i].scheme);
+        if (container && strcmp(container, "bitsandbytes") == 0)
+            return &assigned[i].scheme;
+    }
+    return NULL;
+}
+
+static enum gram_dtype model_dtype(const struct gram_checkpoint *ck)
+{
+    for (size_t i = 0; i < ck->desc.n_slots; i++) {
+        const struct gram_tensor *t = gram_checkpoint_tensor(ck, &ck->desc.slots[i]);
+        if (t && ck->desc.slots[i].kind == GRAM_KIND_LINEAR)
+            return t->dtype;
+    }
+    return GRAM_F32;
+}
+
+static json_t *bitsandbytes_config(const struct gram_scheme *scheme,
+                                   const struct gram_compressed_linear *linears, size_t n,
+                                   enum gram_dtype dtype)
+{
+    const char **skipped = calloc(n + 1, sizeof *skipped);
+    size_t n_skipped = 0;
+
+    for (size_t i = 0; skipped && i < n; i++) {
+        if (linears[i].scheme->kind != GRAM_SCHEME_CODES)
+            skipped[n_skipped++] = linears[i].module;
+    }
+    json_t *config = skipped ? gram_bnb_config(scheme, skipped, n_skipped, dtype) : NULL;
+    free(skipped);
+    return config;
+}
+
 /* All linears of the model. A tied head is one too, to the tools that read the config. */
 static json_t *quantization_config(const struct gram_checkpoint *ck,
                                    const struct gram_assignment *assigned, bool *is_quantized)
@@ -144,7 +184,11 @@ static json_t *quantization_config(const struct gram_checkpoint *ck,
     }
     if (linears && !has_head)
         linears[n++] = (struct gram_compressed_linear){"lm_head", &kept, ""};
-    json_t *config = linears && *is_quantized ? gram_compressed_config(linears, n) : NULL;
+    const struct gram_scheme *bnb = bitsandbytes_scheme(ck, assigned);
+    json_t *config = NULL;
+    if (linears && *is_quantized)
+        config = bnb ? bitsandbytes_config(bnb, linears, n, model_dtype(ck))
+                     : gram_compressed_config(linears, n);
     *is_quantized |= !linears; /* so that NULL is taken for what it is */
     free(linears);
     return config;
@@ -179,7 +223,7 @@ enum gram_status gram_sidecar_index(struct gram_written *written, const struct g
         return GRAM_OK;
     }
     for (int64_t i = 0; i < layout->n_units; i++) {
-        for (int p = 0; p < GRAM_N_PART; p++) {
+        for (int p = 0; p < GRAM_MAX_PARTS; p++) {
             if (gram_unit_has(&layout->units[i], p))
                 json_object_set_new(map, layout->units[i].parts[p].name,
                                     json_string(layout->shards[layout->units[i].shard].name));

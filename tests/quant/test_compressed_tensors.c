@@ -163,6 +163,67 @@ static void plain_int8_with_dynamic_activations_is_used_in_place(void **unused)
     assert_true(gram_weight_scale(&w, 1, 0) == 2.0f);
 }
 
+static void bytes_of_floats_are_used_in_place_and_leave_activations_alone(void **unused)
+{
+    static const uint8_t codes[64] = {0x38, 0xc0}; /* 1, -2 */
+    static const float scales[2] = {0.5f, 2};
+    const struct gram_tensor tensors[] = {
+        tensor_of("m.weight", GRAM_F8_E4M3, codes, 2, 2, 32),
+        tensor_of("m.weight_scale", GRAM_F32, scales, 2, 2, 1),
+    };
+    struct gram_weight w;
+    uint8_t read[2];
+
+    (void)unused;
+    MUST(open_config(
+        "{\"format\":\"float-quantized\",\"config_groups\":{\"group_0\":{\"targets\":[\"Linear\"],"
+        "\"weights\":{\"num_bits\":8,\"type\":\"float\",\"strategy\":\"channel\"},"
+        "\"input_activations\":{\"num_bits\":8,\"type\":\"float\",\"strategy\":\"token\","
+        "\"dynamic\":true}}}}"));
+    open_tensors(tensors, 2);
+    MUST(bind("m", 2, 32, &w));
+    gram_weight_codes(read, &w, 0, 0, 2);
+    assert_int_equal(w.act_bits, 0);
+    assert_true(w.table[read[0]] == 1.0f && w.table[read[1]] == -2.0f);
+    assert_true(gram_weight_scale(&w, 0, 0) == 0.5f);
+}
+
+#define STATIC8                                                                                    \
+    "{\"config_groups\":{\"g\":{\"targets\":[\"Linear\"],\"weights\":{\"strategy\":\"channel\"},"      \
+    "\"input_activations\":{\"num_bits\":8,\"strategy\":\"tensor\",\"dynamic\":false}}}}"
+
+static void static_activations_bring_their_scale(void **unused)
+{
+    static const int8_t codes[64], zero[1], other[1] = {3};
+    static const float scales[2] = {1, 2}, input[1] = {0.25f}, negative[1] = {-1};
+    const struct gram_tensor tensors[] = {
+        tensor_of("m.weight", GRAM_I8, codes, 2, 2, 32),
+        tensor_of("m.weight_scale", GRAM_F32, scales, 2, 2, 1),
+        tensor_of("m.input_scale", GRAM_F32, input, 1, 1, 0),
+        tensor_of("m.input_zero_point", GRAM_I8, zero, 1, 1, 0),
+        tensor_of("bare.weight", GRAM_I8, codes, 2, 2, 32),
+        tensor_of("bare.weight_scale", GRAM_F32, scales, 2, 2, 1),
+        tensor_of("less.weight", GRAM_I8, codes, 2, 2, 32),
+        tensor_of("less.weight_scale", GRAM_F32, scales, 2, 2, 1),
+        tensor_of("less.input_scale", GRAM_F32, negative, 1, 1, 0),
+        tensor_of("odd.weight", GRAM_I8, codes, 2, 2, 32),
+        tensor_of("odd.weight_scale", GRAM_F32, scales, 2, 2, 1),
+        tensor_of("odd.input_scale", GRAM_F32, input, 1, 1, 0),
+        tensor_of("odd.input_zero_point", GRAM_I8, other, 1, 1, 0),
+    };
+    struct gram_weight w;
+
+    (void)unused;
+    MUST(open_config(STATIC8));
+    open_tensors(tensors, sizeof tensors / sizeof tensors[0]);
+    MUST(bind("m", 2, 32, &w));
+    assert_int_equal(w.act_bits, 8);
+    assert_true(w.act_scale == 0.25f);
+    MUST_FAIL(GRAM_EFORMAT, "bare.input_scale", bind("bare", 2, 32, &w));
+    MUST_FAIL(GRAM_EFORMAT, "not the scale", bind("less", 2, 32, &w));
+    MUST_FAIL(GRAM_EUNSUPPORTED, "symmetric", bind("odd", 2, 32, &w));
+}
+
 static void one_scale_may_serve_the_whole_tensor(void **unused)
 {
     static const uint32_t codes[8];
@@ -257,9 +318,11 @@ static void what_would_change_the_result_is_refused_by_name(void **unused)
         enum gram_status status;
         const char *part, *config;
     } cases[] = {
-        {GRAM_EUNSUPPORTED, "float-quantized",
-         CONFIG("\"format\":\"float-quantized\",", INT3, "[\"Linear\"]")},
-        {GRAM_EUNSUPPORTED, "type 'float'", CONFIG("", "{\"type\":\"float\"}", "[\"Linear\"]")},
+        {GRAM_EUNSUPPORTED, "nvfp4-pack-quantized",
+         CONFIG("\"format\":\"nvfp4-pack-quantized\",", INT3, "[\"Linear\"]")},
+        {GRAM_EUNSUPPORTED, "of float weights",
+         CONFIG("", "{\"type\":\"float\",\"num_bits\":4}", "[\"Linear\"]")},
+        {GRAM_EUNSUPPORTED, "type 'complex'", CONFIG("", "{\"type\":\"complex\"}", "[\"Linear\"]")},
         {GRAM_EUNSUPPORTED, "'block'", CONFIG("", "{\"strategy\":\"block\"}", "[\"Linear\"]")},
         {GRAM_EUNSUPPORTED, "num_bits is 7", CONFIG("", "{\"num_bits\":7}", "[\"Linear\"]")},
         {GRAM_EFORMAT, "num_bits is 0", CONFIG("", "{\"num_bits\":0}", "[\"Linear\"]")},
@@ -275,8 +338,9 @@ static void what_would_change_the_result_is_refused_by_name(void **unused)
         {GRAM_EFORMAT, "pattern", CONFIG("", INT3, "[\"re:(\"]")},
         {GRAM_EFORMAT, "config_groups", "{\"config_groups\":{}}"},
         {GRAM_EFORMAT, "expected an object", "{\"config_groups\":[]}"},
-        {GRAM_EUNSUPPORTED, "static",
-         "{\"config_groups\":{\"g\":{\"targets\":[],\"weights\":{},\"input_activations\":{}}}}"},
+        {GRAM_EUNSUPPORTED, "static asymmetric",
+         "{\"config_groups\":{\"g\":{\"targets\":[],\"weights\":{},\"input_activations\":{"
+         "\"symmetric\":false}}}}"},
     };
 
     (void)unused;
@@ -306,6 +370,8 @@ int main(void)
         TEST(an_ambiguous_width_is_settled_by_the_version),
         TEST(zero_points_packed_along_outputs_are_unpacked),
         TEST(plain_int8_with_dynamic_activations_is_used_in_place),
+        TEST(bytes_of_floats_are_used_in_place_and_leave_activations_alone),
+        TEST(static_activations_bring_their_scale),
         TEST(one_scale_may_serve_the_whole_tensor),
         TEST(a_plain_float_weight_is_not_found_here),
         TEST(the_most_specific_target_wins),

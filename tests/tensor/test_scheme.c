@@ -43,6 +43,14 @@ static void names_have_one_canonical_form(void **state)
     expect("bf16", "bf16");
     expect("f16", "f16");
     expect("keep", "keep");
+    expect("NF4", "nf4");
+    expect("nf4-dq-g128", "nf4-g128-dq");
+    expect("fp4-g64", "fp4");
+    expect("fp8-channel", "fp8");
+    expect("fp8-tensor", "fp8-tensor");
+    expect("ternary-g32", "ternary-g32");
+    expect("llm.int8", "llm.int8");
+    expect("w8a8-static", "w8a8-static");
 }
 
 static void wrong_names_are_explained(void **state)
@@ -67,6 +75,13 @@ static void wrong_names_are_explained(void **state)
         {"w4a16-channel-tensor", "twice"},
         {"w4a16-", "did you mean"},
         {"f32", "unknown scheme"},
+        {"nf4-g48", "blocks have"},
+        {"nf4-g16", "from 32"},
+        {"nf4-channel", "neither"},
+        {"fp8-g32", "no groups"},
+        {"fp8-dq", "nf4 and fp4 only"},
+        {"w4a16-static", "w8a8-static"},
+        {"qlora", "did you mean 'nf4-dq'?"},
     };
 
     (void)state;
