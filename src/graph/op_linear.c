@@ -19,8 +19,6 @@ enum {
     ROW_BLOCK = 64,  /* rows of x that stay in the L2 cache while a tile is multiplied */
     MAX_PANELS = 16, /* of one piece of work */
     MAX_PARTS = 2,   /* of activations as codes */
-    PART_ROWS = 64,  /* rows whose parts are multiplied before they are added up */
-    PART_BYTES = MAX_PARTS * PART_ROWS * MAX_PANELS * GRAM_PANEL * (int)sizeof(float),
 };
 
 struct linear {
@@ -53,10 +51,9 @@ int64_t gram_linear_worker_scratch(const struct gram_graph *g, const struct gram
                                    int64_t rows, int64_t context)
 {
     const int64_t decoded = TILE * GRAM_K_BLOCK * (int64_t)sizeof(float);
-    const int64_t panels = GRAM_PANEL_SCRATCH + PART_BYTES;
-    const int64_t rest = g->values[node->inputs[0]].cols * (int64_t)sizeof(float);
+    const int64_t quantized = 5 * gram_acts_stride(g->values[node->inputs[0]].cols);
     (void)rows, (void)context;
-    return gram_max_i64(gram_max_i64(decoded, panels), rest);
+    return gram_max_i64(gram_max_i64(decoded, GRAM_PANEL_SCRATCH), quantized);
 }
 
 /* Activations as codes in two parts, with a scale and a sum for each of the smallest groups. */
@@ -66,7 +63,7 @@ int64_t gram_linear_shared_scratch(const struct gram_graph *g, const struct gram
     const int64_t cols = g->values[node->inputs[0]].cols;
     const int64_t groups = gram_ceil_div(cols, GRAM_MIN_GROUP);
     (void)context;
-    return MAX_PARTS * rows *
+    return (MAX_PARTS * rows + GRAM_ACTS_HEIGHT) *
            (gram_acts_stride(cols) + groups * (int64_t)(sizeof(float) + sizeof(int32_t)));
 }
 
@@ -118,48 +115,6 @@ static void float_panels(const struct linear *l, int64_t begin, int64_t end, int
     add_bias(l, begin * GRAM_PANEL, last_output(l, end));
 }
 
-/* Rows [first, first + n) of activations. */
-static struct gram_int_acts some_acts(const struct gram_int_acts *acts, int64_t first, int64_t n)
-{
-    struct gram_int_acts some = *acts;
-    some.rows = n;
-    some.codes += first * acts->stride;
-    some.scales += first * acts->spans;
-    some.sums += first * acts->groups;
-    return some;
-}
-
-/* Panels from `begin` on. */
-static struct gram_int_panels some_panels(const struct gram_int_panels *w, int64_t begin)
-{
-    struct gram_int_panels some = *w;
-    const int64_t before = begin * w->groups * GRAM_PANEL;
-    some.rows -= begin * GRAM_PANEL;
-    some.codes += begin * w->panel_bytes;
-    some.scales = (const char *)w->scales + before * (gram_dtype_bits(w->scale_dtype) / 8);
-    some.offsets = w->offsets ? w->offsets + before : NULL;
-    return some;
-}
-
-/* Every row of x is two rows of codes: multiply both, add their results. */
-static void two_part_panels(const struct linear *l, int64_t begin, int64_t end, char *scratch)
-{
-    const struct gram_kernels *kernels = l->exec->kernels;
-    const struct gram_int_panels w = some_panels(&l->binding->int_panels, begin);
-    const int64_t first = begin * GRAM_PANEL, n = last_output(l, end) - first;
-    const int64_t stride = (end - begin) * GRAM_PANEL;
-    float *parts = (float *)(void *)(scratch + GRAM_PANEL_SCRATCH);
-
-    for (int64_t t0 = 0; t0 < l->rows; t0 += PART_ROWS) {
-        const int64_t rows = gram_min_i64(PART_ROWS, l->rows - t0);
-        const struct gram_int_acts acts = some_acts(&l->exec->acts, 2 * t0, 2 * rows);
-        kernels->int_linear(parts, stride, &acts, &w, 0, end - begin, scratch);
-        for (int64_t t = 0; t < rows; t++)
-            kernels->add(l->y + (t0 + t) * l->out + first, parts + 2 * t * stride,
-                         parts + (2 * t + 1) * stride, n);
-    }
-}
-
 /* Inputs that LLM.int8() keeps out of the codes. */
 static void add_outliers(const struct linear *l, int64_t begin, int64_t end)
 {
@@ -173,56 +128,24 @@ static void add_outliers(const struct linear *l, int64_t begin, int64_t end)
 
 static void int_panels(const struct linear *l, int64_t begin, int64_t end, int worker)
 {
-    char *scratch = gram_exec_scratch(l->exec, worker);
-
-    if (l->binding->act_parts == 2)
-        two_part_panels(l, begin, end, scratch);
-    else
-        l->exec->kernels->int_linear(l->y, l->out, &l->exec->acts, &l->binding->int_panels, begin,
-                                     end, scratch);
+    l->exec->kernels->int_linear(l->y, l->out, &l->exec->acts, &l->binding->int_panels, begin, end,
+                                 gram_exec_scratch(l->exec, worker));
     add_outliers(l, begin, end);
     add_bias(l, begin * GRAM_PANEL, last_output(l, end));
 }
 
-/* What the codes of row t leave of x: the second part quantizes it again, which makes 16 bits in all. */
-static void take_rest(float *rest, const struct gram_int_acts *acts, int64_t t, const float *x)
-{
-    const int8_t *codes = acts->codes + t * acts->stride;
-
-    for (int64_t s = 0; s < acts->spans; s++) {
-        const float scale = acts->scales[t * acts->spans + s];
-        const int64_t end = gram_min_i64((s + 1) * acts->span, acts->cols);
-        for (int64_t k = s * acts->span; k < end; k++)
-            rest[k] = x[k] - (float)codes[k] * scale;
-    }
-}
-
-static int32_t sum_codes(const int8_t *codes, int64_t n)
-{
-    int32_t sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += codes[i];
-    return sum;
-}
-
 /* One token by the rule that its weight brings. */
-static void quantize_by_rule(const struct linear *l, int64_t t)
+static void quantize_by_rule(const struct linear *l, int64_t t, int8_t *codes)
 {
-    const struct gram_int_acts *acts = &l->exec->acts;
     const struct gram_weight *w = &l->binding->weight;
     const float *x = l->x + t * l->in;
-    int8_t *codes = acts->codes + t * acts->stride;
+    float scale = w->act_scale;
 
-    acts->scales[t] = w->act_scale;
     if (w->act_outlier > 0.0f)
-        acts->scales[t] = gram_acts_llm_int8(codes, x, l->in, w->act_outlier);
+        scale = gram_acts_llm_int8(codes, x, l->in, w->act_outlier);
     else
         gram_acts_static(codes, x, l->in, w->act_scale);
-    memset(codes + l->in, 0, (size_t)(acts->stride - l->in));
-    for (int64_t g = 0; g < acts->groups; g++) {
-        const int64_t k = g * acts->group;
-        acts->sums[t * acts->groups + g] = sum_codes(codes + k, gram_min_i64(acts->group, l->in - k));
-    }
+    gram_int_acts_put(&l->exec->acts, t, codes, scale);
 }
 
 static bool has_rule(const struct gram_weight *w)
@@ -230,25 +153,19 @@ static bool has_rule(const struct gram_weight *w)
     return w->act_bits == 8 && (w->act_scale > 0.0f || w->act_outlier > 0.0f);
 }
 
-static void quantize_rows(void *context, int64_t begin, int64_t end, int worker)
+/* Whole blocks of rows, so that threads do not share lines. */
+static void quantize_blocks(void *context, int64_t begin, int64_t end, int worker)
 {
     const struct linear *l = context;
     const struct gram_int_acts *acts = &l->exec->acts;
-    gram_quantize_acts_fn *quantize = l->exec->kernels->quantize_acts;
-    const int parts = l->binding->act_parts;
-    float *rest = gram_exec_scratch(l->exec, worker);
+    const int64_t rows = acts->height / acts->parts;
+    void *scratch = gram_exec_scratch(l->exec, worker);
 
-    for (int64_t t = begin; t < end; t++) {
-        const float *x = l->x + t * l->in;
-        if (has_rule(&l->binding->weight)) {
-            quantize_by_rule(l, t);
-            continue;
-        }
-        quantize(acts, t * parts, x);
-        if (parts == 2) {
-            take_rest(rest, acts, t * parts, x);
-            quantize(acts, t * parts + 1, rest);
-        }
+    for (int64_t t = begin * rows; t < gram_min_i64(end * rows, l->rows); t++) {
+        if (has_rule(&l->binding->weight))
+            quantize_by_rule(l, t, scratch);
+        else
+            l->exec->kernels->quantize_acts(acts, t, l->x + t * l->in, scratch);
     }
 }
 
@@ -258,9 +175,10 @@ static void prepare_acts(struct gram_exec *exec, const struct linear *l, int val
 {
     const struct gram_int_panels *w = &l->binding->int_panels;
     const int64_t span = l->binding->weight.act_bits == 8 ? l->in : w->group;
-    const int64_t rows = l->rows * l->binding->act_parts;
-    const bool is_ready = exec->acts_of == value && exec->acts.rows == rows &&
-                          exec->acts.span == span && exec->acts.group == w->group &&
+    const int parts = l->binding->act_parts;
+    const bool is_ready = exec->acts_of == value && exec->acts.rows == l->rows &&
+                          exec->acts.parts == parts && exec->acts.span == span &&
+                          exec->acts.group == w->group &&
                           exec->acts_scale == l->binding->weight.act_scale &&
                           exec->acts_outlier == l->binding->weight.act_outlier;
     if (is_ready)
@@ -270,8 +188,10 @@ static void prepare_acts(struct gram_exec *exec, const struct linear *l, int val
     exec->acts_scale = l->binding->weight.act_scale;
     exec->acts_outlier = l->binding->weight.act_outlier;
     exec->acts = (struct gram_int_acts){
-        .rows = rows,
+        .rows = l->rows,
         .cols = l->in,
+        .parts = parts,
+        .height = gram_acts_height(l->rows, parts),
         .span = span,
         .spans = gram_ceil_div(l->in, span),
         .group = w->group,
@@ -279,9 +199,10 @@ static void prepare_acts(struct gram_exec *exec, const struct linear *l, int val
         .stride = gram_acts_stride(l->in),
         .codes = (int8_t *)at,
     };
-    exec->acts.scales = (float *)(void *)(at + rows * exec->acts.stride);
-    exec->acts.sums = (int32_t *)(void *)(exec->acts.scales + rows * exec->acts.spans);
-    gram_pool_for(exec->pool, l->rows, 4, quantize_rows, (void *)(uintptr_t)l);
+    const int64_t room = gram_acts_room(&exec->acts);
+    exec->acts.scales = (float *)(void *)(at + room * exec->acts.stride);
+    exec->acts.sums = (int32_t *)(void *)(exec->acts.scales + room * exec->acts.spans);
+    gram_pool_for(exec->pool, room / exec->acts.height, 1, quantize_blocks, (void *)(uintptr_t)l);
 }
 
 /* The three ways. A unit is what a piece of work is counted in; the longest piece is what scratch holds. */

@@ -81,10 +81,42 @@ static inline int64_t gram_group_offset(const struct gram_int_panels *w, int64_t
     return g * gram_quads_bytes(w->bits, w->group / 4);
 }
 
-/* Which scale of the activations belongs to group g: one per token, or one per group. */
+/* Which scale of the activations belongs to group g: one per row, or one per group. */
 static inline int64_t gram_acts_span(const struct gram_int_acts *acts, int64_t g)
 {
     return acts->spans > 1 ? g : 0;
+}
+
+/* Of the rows of a block, the first of which they belong to: quad q, scale of span s, sum of group g. */
+static inline int8_t *gram_block_quad(const struct gram_int_acts *acts, int64_t block, int64_t q)
+{
+    return acts->codes + (block * acts->stride + 4 * q) * acts->height;
+}
+
+static inline float *gram_block_scale(const struct gram_int_acts *acts, int64_t block, int64_t s)
+{
+    return acts->scales + (block * acts->spans + s) * acts->height;
+}
+
+static inline int32_t *gram_block_sum(const struct gram_int_acts *acts, int64_t block, int64_t g)
+{
+    return acts->sums + (block * acts->groups + g) * acts->height;
+}
+
+/* The same of row i. */
+static inline int8_t *gram_acts_quad(const struct gram_int_acts *acts, int64_t i, int64_t q)
+{
+    return gram_block_quad(acts, i / acts->height, q) + 4 * (i % acts->height);
+}
+
+static inline float *gram_acts_scale(const struct gram_int_acts *acts, int64_t i, int64_t s)
+{
+    return gram_block_scale(acts, i / acts->height, s) + i % acts->height;
+}
+
+static inline int32_t *gram_acts_sum(const struct gram_int_acts *acts, int64_t i, int64_t g)
+{
+    return gram_block_sum(acts, i / acts->height, g) + i % acts->height;
 }
 
 #endif

@@ -20,7 +20,7 @@ enum {
     GRAM_PANELS_VERSION = 1,   /* of the layouts below: grows when they change, for files that keep them */
     GRAM_PANEL = 16,           /* outputs of a panel */
     GRAM_PANEL_ALIGN = 64,     /* of codes and elements; every panel starts so */
-    GRAM_PANEL_SCRATCH = 65536 /* bytes of scratch that the linears below may use per call, 64-aligned */
+    GRAM_PANEL_SCRATCH = 1 << 17 /* bytes of scratch that the linears below may use per call, 64-aligned */
 };
 
 static inline int64_t gram_panel_count(int64_t rows)
@@ -55,18 +55,25 @@ void gram_int_panels_fill(const struct gram_int_panels *to, const struct gram_we
                           int64_t begin, int64_t end);
 
 /*
- * Activations of T tokens as int8, quantized as gram_quantize_i8 does (scale = max|x| / 127.5,
- * round half to even, clamp to -128..127), over `span` inputs at a time: cols (one scale a token)
- * or the weight's group.
+ * Activations as int8, quantized as gram_quantize_i8 does (scale = max|x| / 127.5, round half to
+ * even, clamp to -128..127), over `span` inputs at a time: cols (one scale a token) or the weight's
+ * group. A row of x becomes `parts` rows of codes: with two, the second quantizes what the first
+ * leaves, x - code * scale rounded once, which makes 16 bits of both. Rows of codes lie in blocks
+ * of `height`, quad by quad, so that a block is one stream for the rows that are multiplied
+ * together: row i is row i % height of block i / height.
  */
+enum { GRAM_ACTS_HEIGHT = 6 };
+
 struct gram_int_acts {
     int64_t rows, cols;
-    int64_t span, spans;    /* inputs per scale; scales per token */
+    int parts;              /* 1 or 2 */
+    int64_t height;         /* gram_acts_height() */
+    int64_t span, spans;    /* inputs per scale; scales per row */
     int64_t group, groups;  /* of the weight they are made for */
-    int8_t *codes;          /* [rows][stride]; zero behind cols */
+    int8_t *codes;          /* [blocks][stride / 4][height][4]; zero behind cols */
     int64_t stride;         /* gram_acts_stride(cols) */
-    float *scales;          /* [rows][spans] */
-    int32_t *sums;          /* [rows][groups]: sum of the codes of each group */
+    float *scales;          /* [blocks][spans][height] */
+    int32_t *sums;          /* [blocks][groups][height]: sum of the codes of each group */
 };
 
 static inline int64_t gram_acts_stride(int64_t cols)
@@ -74,14 +81,35 @@ static inline int64_t gram_acts_stride(int64_t cols)
     return (cols + 63) / 64 * 64;
 }
 
-/* Quantize row t of x [cols] into acts. */
-typedef void gram_quantize_acts_fn(const struct gram_int_acts *acts, int64_t t, const float *x);
+/* Rows of codes of a block, for `rows` rows of x: blocks as equal as can be, of whole rows of x. */
+static inline int64_t gram_acts_height(int64_t rows, int parts)
+{
+    const int64_t most = GRAM_ACTS_HEIGHT / parts, blocks = (rows + most - 1) / most;
+    return blocks > 0 ? (rows + blocks - 1) / blocks * parts : parts;
+}
+
+/* Rows of codes that there is room for: whole blocks. */
+static inline int64_t gram_acts_room(const struct gram_int_acts *acts)
+{
+    return (acts->rows * acts->parts + acts->height - 1) / acts->height * acts->height;
+}
+
+/* Quantize row t of x [cols] into acts. scratch: 5 bytes for each of acts->stride, 64-aligned. */
+typedef void gram_quantize_acts_fn(const struct gram_int_acts *acts, int64_t t, const float *x,
+                                   void *scratch);
+
+/* Row i of codes[acts->stride] that somebody else quantized, with one scale; what is behind cols
+ * becomes 0. */
+void gram_int_acts_put(const struct gram_int_acts *acts, int64_t i, int8_t *codes, float scale);
 
 /*
- * y[t][n] for all rows t of acts and the outputs n of panels [begin, end) that exist (n < w->rows):
- *   y = 0; for g in order: y = y + (float)(sum_k (code - offset) x) * (w_scale[n][g] * x_scale[t][span of g])
- * with one rounding after each operation and the sum exact in int32 (cols <= 65536), so that every level
- * gives the same bits. y_stride in floats. scratch: GRAM_PANEL_SCRATCH bytes of the calling thread.
+ * y[t][n] for all rows t of acts and the outputs n of panels [begin, end) that exist (n < w->rows).
+ * Each of the parts of t gives
+ *   y = 0; for g in order:
+ *       y = fma((float)(sum_k (code - offset) x), w_scale[n][g] * x_scale[t][span of g], y)
+ * with one rounding after each operation and the sum exact in int32 (cols <= 65536), and those of
+ * two parts are added, so that every level gives the same bits. y_stride in floats. scratch:
+ * GRAM_PANEL_SCRATCH bytes of the calling thread.
  */
 typedef void gram_int_linear_fn(float *y, int64_t y_stride, const struct gram_int_acts *acts,
                                 const struct gram_int_panels *w, int64_t begin, int64_t end,

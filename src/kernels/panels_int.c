@@ -193,3 +193,18 @@ void gram_int_panels_fill(const struct gram_int_panels *to, const struct gram_we
         fill_scales(to, w, panel);
     }
 }
+
+void gram_int_acts_put(const struct gram_int_acts *acts, int64_t i, int8_t *codes, float scale)
+{
+    memset(codes + acts->cols, 0, (size_t)(acts->stride - acts->cols));
+    for (int64_t q = 0; q < acts->stride / 4; q++)
+        memcpy(gram_acts_quad(acts, i, q), codes + 4 * q, 4);
+    *gram_acts_scale(acts, i, 0) = scale;
+    for (int64_t g = 0; g < acts->groups; g++) {
+        const int64_t end = gram_min_i64((g + 1) * acts->group, acts->cols);
+        int32_t sum = 0;
+        for (int64_t k = g * acts->group; k < end; k++)
+            sum += codes[k];
+        *gram_acts_sum(acts, i, g) = sum;
+    }
+}

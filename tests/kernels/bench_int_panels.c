@@ -20,10 +20,11 @@ static const struct form {
 
 static const struct shape {
     int64_t T, rows, cols; /* rows 0: as many as fill the memory */
-} shapes[] = {{1, 0, 2048},        {1, 0, 5632},      {4, 0, 2048},       {8, 0, 2048},
-              {1, CHUNK, 2048},    {2, CHUNK, 2048},  {4, CHUNK, 2048},   {8, CHUNK, 2048},
-              {16, CHUNK, 2048},   {16, CHUNK, 5632}, {128, CHUNK, 2048}, {128, CHUNK, 5632},
-              {512, CHUNK, 2048},  {512, CHUNK, 5632}};
+    int parts;             /* of the activations */
+} shapes[] = {{1, 0, 2048, 1},       {1, 0, 5632, 1},      {4, 0, 2048, 1},       {8, 0, 2048, 1},
+              {1, CHUNK, 2048, 1},   {2, CHUNK, 2048, 1},  {4, CHUNK, 2048, 1},   {8, CHUNK, 2048, 1},
+              {16, CHUNK, 2048, 1},  {16, CHUNK, 5632, 1}, {128, CHUNK, 2048, 1}, {128, CHUNK, 5632, 1},
+              {512, CHUNK, 2048, 1}, {512, CHUNK, 5632, 1}, {256, CHUNK, 2048, 2}};
 
 struct linear {
     const struct gram_kernels *kernels;
@@ -32,6 +33,7 @@ struct linear {
     const float *x;
     float *y;
     void *scratch;
+    void *row; /* for quantize_acts */
 };
 
 static void *zeroed(int64_t bytes)
@@ -69,11 +71,11 @@ static void quantize(void *context)
 {
     struct linear *l = context;
     for (int64_t t = 0; t < l->acts.rows; t++)
-        l->kernels->quantize_acts(&l->acts, t, l->x);
+        l->kernels->quantize_acts(&l->acts, t, l->x, l->row);
 }
 
 /* One scale a token for a channel, one a group for the others. */
-static void make_acts(struct linear *l, int64_t rows)
+static void make_acts(struct linear *l, int64_t rows, int parts)
 {
     const struct gram_int_panels *w = &l->w;
     struct gram_int_acts *acts = &l->acts;
@@ -84,10 +86,13 @@ static void make_acts(struct linear *l, int64_t rows)
                                    .spans = w->groups,
                                    .group = w->group,
                                    .groups = w->groups,
+                                   .parts = parts,
+                                   .height = gram_acts_height(rows, parts),
                                    .stride = gram_acts_stride(w->cols)};
-    acts->codes = zeroed(rows * acts->stride);
-    acts->scales = zeroed(rows * acts->spans * (int64_t)sizeof *acts->scales);
-    acts->sums = zeroed(rows * acts->groups * (int64_t)sizeof *acts->sums);
+    const int64_t room = gram_acts_room(acts);
+    acts->codes = zeroed(room * acts->stride);
+    acts->scales = zeroed(room * acts->spans * (int64_t)sizeof *acts->scales);
+    acts->sums = zeroed(room * acts->groups * (int64_t)sizeof *acts->sums);
     quantize(l);
 }
 
@@ -109,14 +114,14 @@ static void bench_shape(struct linear *l, const char *level, const struct gram_c
                         const struct form *form, const struct shape *s)
 {
     const struct gram_int_panels *w = &l->w;
-    const double products = 2.0 * (double)(s->T * w->rows) * (double)w->cols;
+    const double products = 2.0 * (double)(s->T * s->parts * w->rows) * (double)w->cols;
     const double panels = (double)gram_panel_count(w->rows);
     const double bytes = panels * (double)(w->panel_bytes + w->groups * 2 * GRAM_PANEL);
     char what[64];
 
-    make_acts(l, s->T);
-    snprintf(what, sizeof what, "%s T %d%s K %d", form->name, (int)s->T, s->rows ? "" : " stream",
-             (int)s->cols);
+    make_acts(l, s->T, s->parts);
+    snprintf(what, sizeof what, "%s T %d%s%s K %d", form->name, (int)s->T,
+             s->parts == 2 ? "x2" : "", s->rows ? "" : " stream", (int)s->cols);
     bench_report(&(struct timing){level, "int_linear", what, time_of(multiply, l), products, bytes,
                                   .integer = true},
                  top);
@@ -130,6 +135,7 @@ static void linear_init(struct linear *l, const struct gram_kernels *kernels)
         x[k] = (float)(k % 251 - 125) / 64.0f;
     *l = (struct linear){.kernels = kernels, .x = x};
     l->scratch = zeroed(GRAM_PANEL_SCRATCH);
+    l->row = zeroed(5 * gram_acts_stride(MOST_COLS));
     l->y = zeroed((8 << 20) * (int64_t)sizeof *l->y);
 }
 
@@ -138,6 +144,7 @@ static void linear_reset(struct linear *l)
     free((void *)(uintptr_t)l->x);
     free(l->y);
     free(l->scratch);
+    free(l->row);
 }
 
 void bench_int_linear(const char *level, const struct gram_kernels *kernels,
@@ -165,7 +172,7 @@ void bench_quantize_acts(const char *level, const struct gram_kernels *kernels,
         char what[64];
         l.w = (struct gram_int_panels){
             .cols = MOST_COLS, .group = groups[i], .groups = MOST_COLS / groups[i]};
-        make_acts(&l, 16);
+        make_acts(&l, 16, 1);
         snprintf(what, sizeof what, "T 16 K %d g%d", MOST_COLS, (int)groups[i]);
         bench_report(&(struct timing){level, "quantize_acts", what, time_of(quantize, &l),
                                       .bytes = 5.0 * 16 * MOST_COLS},

@@ -5,6 +5,7 @@
  */
 #include "kcheck.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ struct shape {
     enum gram_dtype scale_dtype;
     int64_t group, T, rows, cols;
     bool is_extreme; /* largest codes, largest activations */
+    bool is_split;   /* activations in two parts */
 };
 
 /* Operands, those that kernels read against unreadable pages. */
@@ -115,10 +117,13 @@ static void make_acts(struct kcheck *c, struct linear *l, const struct shape *s)
                                    .spans = s->has_spans ? groups : 1,
                                    .group = group,
                                    .groups = groups,
+                                   .parts = s->is_split ? 2 : 1,
+                                   .height = gram_acts_height(s->T, s->is_split ? 2 : 1),
                                    .stride = (s->cols + 63) / 64 * 64};
-    acts->codes = place(c, LEFT, s->T * acts->stride);
-    acts->scales = filled((size_t)(s->T * acts->spans) * sizeof *acts->scales);
-    acts->sums = filled((size_t)(s->T * groups) * sizeof *acts->sums);
+    const int64_t room = gram_acts_room(acts);
+    acts->codes = place(c, LEFT, room * acts->stride);
+    acts->scales = filled((size_t)(room * acts->spans) * sizeof *acts->scales);
+    acts->sums = filled((size_t)(room * groups) * sizeof *acts->sums);
 }
 
 static void free_linear(struct linear *l)
@@ -130,9 +135,36 @@ static void free_linear(struct linear *l)
     free(l->acts.sums);
 }
 
-/* Codes, scales and sums of token t as the contract says. */
-static void expect_acts(struct kcheck *c, const struct gram_int_acts *acts, int64_t t,
-                        const float *x)
+/* Activation k of row i of codes, where the contract puts it. */
+static int8_t *act(const struct gram_int_acts *acts, int64_t i, int64_t k)
+{
+    const int64_t block = i / acts->height, row = i % acts->height;
+    return acts->codes + block * acts->height * acts->stride +
+           (k / 4 * acts->height + row) * 4 + k % 4;
+}
+
+/* Of span or group j of n that rows have. */
+static int64_t row_at(const struct gram_int_acts *acts, int64_t i, int64_t n, int64_t j)
+{
+    return (i / acts->height * n + j) * acts->height + i % acts->height;
+}
+
+static void expect_sums(struct kcheck *c, const struct gram_int_acts *acts, int64_t i,
+                        const int8_t *codes)
+{
+    for (int64_t g = 0; g < acts->groups; g++) {
+        const int32_t got = acts->sums[row_at(acts, i, acts->groups, g)];
+        int32_t sum = 0;
+        for (int64_t k = g * acts->group; k < (g + 1) * acts->group && k < acts->cols; k++)
+            sum += codes[k];
+        if (sum != got)
+            fail(c, "cols %lld group %lld: sum %lld is %d, not %d", (long long)acts->cols,
+                 (long long)acts->group, (long long)g, got, sum);
+    }
+}
+
+/* Codes, scales and sums of row i as the contract says; x becomes what they leave of it. */
+static void expect_row(struct kcheck *c, const struct gram_int_acts *acts, int64_t i, float *x)
 {
     int8_t *want = filled((size_t)acts->stride);
 
@@ -140,22 +172,29 @@ static void expect_acts(struct kcheck *c, const struct gram_int_acts *acts, int6
         const int64_t k = s * acts->span;
         const int64_t n = acts->cols - k < acts->span ? acts->cols - k : acts->span;
         const float scale = c->ref->quantize_i8(want + k, x + k, n);
-        if (memcmp(&scale, &acts->scales[t * acts->spans + s], sizeof scale) != 0)
+        const float got = acts->scales[row_at(acts, i, acts->spans, s)];
+        if (memcmp(&scale, &got, sizeof scale) != 0)
             fail(c, "cols %lld span %lld: scale %lld is %a, not %a", (long long)acts->cols,
-                 (long long)acts->span, (long long)s, (double)acts->scales[t * acts->spans + s],
-                 (double)scale);
+                 (long long)acts->span, (long long)s, (double)got, (double)scale);
+        for (int64_t j = k; j < k + n; j++)
+            x[j] = fmaf(-(float)want[j], scale, x[j]);
     }
-    if (memcmp(want, acts->codes + t * acts->stride, (size_t)acts->stride) != 0)
-        fail(c, "cols %lld span %lld: codes differ", (long long)acts->cols, (long long)acts->span);
-    for (int64_t g = 0; g < acts->groups; g++) {
-        int32_t sum = 0;
-        for (int64_t k = g * acts->group; k < (g + 1) * acts->group && k < acts->cols; k++)
-            sum += want[k];
-        if (sum != acts->sums[t * acts->groups + g])
-            fail(c, "cols %lld group %lld: sum %lld is %d, not %d", (long long)acts->cols,
-                 (long long)acts->group, (long long)g, acts->sums[t * acts->groups + g], sum);
-    }
+    for (int64_t k = 0; k < acts->stride; k++)
+        if (*act(acts, i, k) != want[k])
+            fail(c, "cols %lld span %lld: code %lld is %d, not %d", (long long)acts->cols,
+                 (long long)acts->span, (long long)k, *act(acts, i, k), want[k]);
+    expect_sums(c, acts, i, want);
     free(want);
+}
+
+static void quantize(const struct gram_kernels *kernels, const struct gram_int_acts *acts,
+                     int64_t t, const float *x)
+{
+    void *scratch = aligned_alloc(GRAM_PANEL_ALIGN, (size_t)acts->stride * 5);
+    if (!scratch)
+        abort();
+    kernels->quantize_acts(acts, t, x, scratch);
+    free(scratch);
 }
 
 void check_quantize_acts(struct kcheck *c)
@@ -166,13 +205,15 @@ void check_quantize_acts(struct kcheck *c)
         for (int g = 0; g < 6; g++) {
             struct linear l = {.panels = {.group = groups[g] < sizes[i] ? groups[g] : sizes[i]}};
             l.panels.groups = (sizes[i] + l.panels.group - 1) / l.panels.group;
-            const struct shape s = {.T = 2, .cols = sizes[i], .has_spans = i % 2 == 0};
+            const struct shape s = {
+                .T = 7, .cols = sizes[i], .has_spans = i % 2 == 0, .is_split = i / 2 % 2};
             make_acts(c, &l, &s);
-            for (int64_t t = 1; t >= 0; t--) {
-                const float *x = place_floats(c, RIGHT, sizes[i], (enum kind)((i + g) % N_KINDS));
-                c->kernels->quantize_acts(&l.acts, t, x);
+            for (int64_t t = 6; t >= 0; t -= 3) {
+                float *x = place_floats(c, RIGHT, sizes[i], (enum kind)((i + g) % N_KINDS));
+                quantize(c->kernels, &l.acts, t, x);
                 check_canaries(c, "quantize_acts");
-                expect_acts(c, &l.acts, t, x);
+                for (int part = 0; part < l.acts.parts; part++)
+                    expect_row(c, &l.acts, t * l.acts.parts + part, x);
             }
             free_linear(&l);
         }
@@ -189,20 +230,26 @@ static int element(const struct gram_weight *w, int64_t n, int64_t k)
     return (int)gram_code_get(row, k, w->bits) - (1 << (w->bits - 1)) - zero;
 }
 
-static float expected(const struct linear *l, const int *row, int64_t t, int64_t n)
+static float expected_part(const struct linear *l, const int *row, int64_t i, int64_t n)
 {
     const struct gram_int_acts *acts = &l->acts;
-    const int8_t *x = acts->codes + t * acts->stride;
     float y = 0.0f;
 
     for (int64_t g = 0; g < acts->groups; g++) {
-        const float x_scale = acts->scales[acts->spans > 1 ? t * acts->spans + g : t];
+        const float x_scale = acts->scales[row_at(acts, i, acts->spans, acts->spans > 1 ? g : 0)];
         int64_t sum = 0;
         for (int64_t k = g * acts->group; k < (g + 1) * acts->group && k < acts->cols; k++)
-            sum += row[k] * x[k];
-        y = y + (float)(int32_t)sum * (l->w_scales[n * acts->groups + g] * x_scale);
+            sum += row[k] * *act(acts, i, k);
+        y = fmaf((float)(int32_t)sum, l->w_scales[n * acts->groups + g] * x_scale, y);
     }
     return y;
+}
+
+static float expected(const struct linear *l, const int *row, int64_t t, int64_t n)
+{
+    if (l->acts.parts == 1)
+        return expected_part(l, row, t, n);
+    return expected_part(l, row, 2 * t, n) + expected_part(l, row, 2 * t + 1, n);
 }
 
 /* Outputs [first, last) were asked for; the others, and the gap behind a token, hold `untouched`.
@@ -221,8 +268,9 @@ static void expect_outputs(struct kcheck *c, const struct linear *l, const struc
             const float want = is_asked ? expected(l, row, t, n) : untouched;
             const float got = y[t * y_stride + n];
             if (memcmp(&got, &want, sizeof got) != 0)
-                fail(c, "%d bits%s%s g %lld T %lld [%lld, %lld]: y[%lld][%lld] is %a, not %a",
+                fail(c, "%d bits%s%s%s g %lld T %lld [%lld, %lld]: y[%lld][%lld] is %a, not %a",
                      s->bits, s->is_signed ? " signed" : "", s->is_symmetric ? "" : " zero points",
+                     s->is_split ? " two parts" : "",
                      (long long)s->group, (long long)s->T, (long long)s->rows, (long long)s->cols,
                      (long long)t, (long long)n, (double)got, (double)want);
         }
@@ -255,7 +303,7 @@ static void check_shape(struct kcheck *c, const struct shape *s)
         float *x = filled((size_t)s->cols * sizeof *x);
         for (int64_t k = 0; k < s->cols; k++)
             x[k] = s->is_extreme ? -1.0f : random_float(c, UNIT);
-        c->ref->quantize_acts(&l.acts, t, x);
+        quantize(c->ref, &l.acts, t, x);
         free(x);
     }
     const int64_t count = gram_panel_count(s->rows);
@@ -269,9 +317,28 @@ static void check_shape(struct kcheck *c, const struct shape *s)
 static void check_extremes(struct kcheck *c, int bits)
 {
     for (int64_t T = 1; T <= 7; T += 3) {
-        struct shape s = {bits, false, true, false, GRAM_F32, 1 << 16, T, 17, 1 << 16, true};
+        struct shape s = {bits, false, true, false, GRAM_F32, 1 << 16, T, 17, 1 << 16, true, false};
         check_shape(c, &s);
         s.group = s.cols = 1 << 7;
+        check_shape(c, &s);
+    }
+}
+
+/* More rows than one pass takes, more inputs than one tile. */
+static void check_passes(struct kcheck *c, int bits)
+{
+    static const int64_t groups[] = {32, 260, 576, 1156};
+
+    for (int i = 0; i < 4; i++) {
+        const struct shape s = {.bits = bits,
+                                .is_symmetric = (bits + i) % 2,
+                                .has_spans = i % 2,
+                                .scale_dtype = GRAM_F16,
+                                .group = groups[i],
+                                .T = 170 + 151 * (i % 2),
+                                .rows = 20,
+                                .cols = 1156,
+                                .is_split = i == 2};
         check_shape(c, &s);
     }
 }
@@ -292,6 +359,7 @@ void check_int_linear(struct kcheck *c)
                                     .is_symmetric = i % 2,
                                     .has_spans = i / 2 % 2,
                                     .scale_dtype = dtypes[turn % 3],
+                                    .is_split = turn % 5 == 0,
                                     .group = groups[i / 4 % 7],
                                     .T = tokens[i / 28],
                                     .rows = rows[turn % 6],
@@ -299,11 +367,6 @@ void check_int_linear(struct kcheck *c)
             check_shape(c, &s);
         }
         check_extremes(c, bits[b]);
-        check_shape(
-            c, &(struct shape){bits[b], false, b % 2, true, GRAM_F16, 32, 181, 20, 576, false});
-        check_shape(
-            c, &(struct shape){bits[b], false, b % 2, true, GRAM_F16, 260, 161, 20, 576, false});
-        check_shape(
-            c, &(struct shape){bits[b], false, b % 2, false, GRAM_F16, 576, 161, 20, 576, false});
+        check_passes(c, bits[b]);
     }
 }

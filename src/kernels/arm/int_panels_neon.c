@@ -25,7 +25,8 @@ static int32_t sum_of(const int8_t *x, int64_t n)
     return sum;
 }
 
-void gram_quantize_acts__neon(const struct gram_int_acts *acts, int64_t t, const float *x)
+void gram_quantize_acts__neon(const struct gram_int_acts *acts, int64_t t, const float *x,
+                                   void *scratch)
 {
-    quantize_acts(acts, t, x, gram_quantize_i8__neon, sum_of);
+    quantize_acts(acts, t, x, scratch, gram_quantize_i8__neon, sum_of);
 }

@@ -1,6 +1,6 @@
 /*
- * Integer linear for up to four tokens, over the quads of a level (vq).
- * Weights come from memory once; vectors fall apart into quads in registers and meet every token
+ * Integer linear for up to four rows of activations, which are one block, over the quads of a level (vq).
+ * Weights come from memory once; vectors fall apart into quads in registers and meet every row
  * there. Memory is the limit. It gives more to several readers than to one, so a few panels are
  * read side by side, and each is asked for ahead of its use.
  */
@@ -47,7 +47,7 @@ ALWAYS_INLINE vq step_codes(const uint8_t *in, int64_t n, int bits, int j)
 
 /* The first n quads of a step of one panel; n is a constant, or less than INT_STEP. */
 ALWAYS_INLINE void few_step(vq (*sums)[INT_MOST_CHAINS], const uint8_t *in, const int8_t *x,
-                            int64_t x_stride, int64_t n, int bits, int chains, int T)
+                            int64_t n, int bits, int chains, int T)
 {
     UNROLL
     for (int j = 0; j < INT_STEP; j++) {
@@ -57,7 +57,7 @@ ALWAYS_INLINE void few_step(vq (*sums)[INT_MOST_CHAINS], const uint8_t *in, cons
         UNROLL
         for (int t = 0; t < T; t++) {
             vq *sum = &sums[t][j % chains];
-            *sum = vq_dot(*sum, codes, vx_load(x + t * x_stride + 4 * j), bits);
+            *sum = vq_dot(*sum, codes, vx_load(x + 4 * (j * T + t)), bits);
         }
     }
 }
@@ -69,32 +69,31 @@ ALWAYS_INLINE void ask_ahead(const uint8_t *in, int64_t bytes)
         __builtin_prefetch(in + INT_AHEAD + i);
 }
 
-/* Adds the products of n quads of P panels, panel_bytes apart, with T rows of x. */
+/* Adds the products of n quads of P panels, panel_bytes apart, with a block of T rows. */
 ALWAYS_INLINE void few_quads(struct few_sums *sums, const uint8_t *in, int64_t panel_bytes,
-                             const int8_t *x, int64_t x_stride, int64_t n, int bits, int P, int T)
+                             const int8_t *x, int64_t n, int bits, int P, int T)
 {
     const int64_t step_bytes = gram_quads_bytes(bits, INT_STEP);
 
-    for (; n >= INT_STEP; n -= INT_STEP, in += step_bytes, x += 4 * INT_STEP) {
+    for (; n >= INT_STEP; n -= INT_STEP, in += step_bytes, x += 4 * INT_STEP * T) {
         UNROLL
         for (int p = 0; p < P; p++) {
             ask_ahead(in + p * panel_bytes, step_bytes);
-            few_step(sums->chain[p], in + p * panel_bytes, x, x_stride, INT_STEP, bits,
-                     few_chains(P, T), T);
+            few_step(sums->chain[p], in + p * panel_bytes, x, INT_STEP, bits, few_chains(P, T), T);
         }
     }
     UNROLL
     for (int p = 0; p < P; p++)
-        few_step(sums->chain[p], in + p * panel_bytes, x, x_stride, n, bits, few_chains(P, T), T);
+        few_step(sums->chain[p], in + p * panel_bytes, x, n, bits, few_chains(P, T), T);
 }
 
 /* Sums of a panel begin with what its offsets subtract. */
 ALWAYS_INLINE void few_start(vq (*sums)[INT_MOST_CHAINS], vq minus_offsets, const int32_t *x_sums,
-                             int64_t x_groups, bool is_narrow, int chains, int T)
+                             bool is_narrow, int chains, int T)
 {
     UNROLL
     for (int t = 0; t < T; t++) {
-        sums[t][0] = vq_start(minus_offsets, x_sums[t * x_groups], is_narrow);
+        sums[t][0] = vq_start(minus_offsets, x_sums[t], is_narrow);
         UNROLL
         for (int c = 1; c < chains; c++)
             sums[t][c] = vq_zero();
@@ -118,14 +117,14 @@ ALWAYS_INLINE void few_group(vqf (*out)[INT_FEW_TOKENS], const struct gram_int_a
     const bool is_narrow = w->group <= GRAM_NARROW_GROUP;
     const uint8_t *in = w->codes + panel * w->panel_bytes + gram_group_offset(w, g);
     const int64_t at = (panel * w->groups + g) * GRAM_PANEL, next = w->groups * GRAM_PANEL;
-    const float *x_scales = acts->scales + gram_acts_span(acts, g);
+    const float *x_scales = gram_block_scale(acts, 0, gram_acts_span(acts, g));
     struct few_sums sums;
 
     UNROLL
     for (int p = 0; p < P; p++)
-        few_start(sums.chain[p], vq_minus_offsets(w, at + p * next), acts->sums + g, acts->groups,
-                  is_narrow, few_chains(P, T), T);
-    few_quads(&sums, in, w->panel_bytes, acts->codes + g * w->group, acts->stride,
+        few_start(sums.chain[p], vq_minus_offsets(w, at + p * next),
+                  gram_block_sum(acts, 0, g), is_narrow, few_chains(P, T), T);
+    few_quads(&sums, in, w->panel_bytes, gram_block_quad(acts, 0, g * (w->group / 4)),
               gram_group_quads(w, g), bits, P, T);
     UNROLL
     for (int p = 0; p < P; p++) {
@@ -133,11 +132,11 @@ ALWAYS_INLINE void few_group(vqf (*out)[INT_FEW_TOKENS], const struct gram_int_a
         UNROLL
         for (int t = 0; t < T; t++)
             out[p][t] = vqf_add_group(out[p][t], few_total(sums.chain[p][t], few_chains(P, T)),
-                                      scales, x_scales[t * acts->spans]);
+                                      scales, x_scales[t]);
     }
 }
 
-/* T tokens, which are all of acts, and P panels. */
+/* T rows of codes, which are all of acts, and P panels; two parts of a row of x are added up. */
 ALWAYS_INLINE void run_few(float *y, int64_t y_stride, const struct gram_int_acts *acts,
                            const struct gram_int_panels *w, int64_t panel, int bits, int P, int T)
 {
@@ -153,9 +152,13 @@ ALWAYS_INLINE void run_few(float *y, int64_t y_stride, const struct gram_int_act
     UNROLL
     for (int p = 0; p < P; p++)
         UNROLL
-    for (int t = 0; t < T; t++)
-        vqf_store_n(y + t * y_stride + (panel + p) * GRAM_PANEL, out[p][t],
+    for (int t = 0; t < T; t++) {
+        if (acts->parts == 2 && t % 2 == 0)
+            continue;
+        const vqf sum = acts->parts == 2 ? vqf_add(out[p][t - (t > 0)], out[p][t]) : out[p][t];
+        vqf_store_n(y + t / acts->parts * y_stride + (panel + p) * GRAM_PANEL, sum,
                     w->rows - (panel + p) * GRAM_PANEL);
+    }
 }
 
 typedef void few_fn(float *y, int64_t y_stride, const struct gram_int_acts *acts,

@@ -23,6 +23,7 @@ enum {
     INT_PANELS = 1, /* of a block of sums: with 4 tokens 8 registers, 2 for codes, 1 for vx */
     INT_TOKENS = 4,
     INT_BYTES_DIFFER = 1, /* bytes are multiplied in another way than narrower codes */
+    INT_BYTES_LIE_READY = 1, /* are bytes multiplied as they are stored? */
     INT_CHAINS = 4        /* sums that hide the time of an addition */
 };
 
@@ -45,6 +46,11 @@ ALWAYS_INLINE void vq_store(void *p, vq v)
 {
     FOR_HALVES
     _mm256_store_si256((__m256i *)p + h, v.half[h]);
+}
+
+ALWAYS_INLINE vq vq_set(int32_t value)
+{
+    return (vq){{_mm256_set1_epi32(value), _mm256_set1_epi32(value)}};
 }
 
 ALWAYS_INLINE vq vq_add(vq a, vq b)
@@ -113,6 +119,12 @@ ALWAYS_INLINE vq vq_dot(vq sum, vq codes, vx x, int bits)
         sum.half[h] = _mm256_add_epi32(sum.half[h], dot);
     }
     return sum;
+}
+
+/* What stands for zero in codes without offsets. */
+ALWAYS_INLINE int vq_middle(int bits)
+{
+    return 1 << (bits - 1);
 }
 
 /* What an output subtracts for every unit of its activations' sum, negated. */
@@ -184,14 +196,21 @@ ALWAYS_INLINE vqf vqf_scales(const struct gram_int_panels *w, int64_t at)
     return scales;
 }
 
-/* out + (float)sum * (w_scale * x_scale), each operation rounded. */
+ALWAYS_INLINE vqf vqf_add(vqf a, vqf b)
+{
+    FOR_HALVES
+    a.half[h] = _mm256_add_ps(a.half[h], b.half[h]);
+    return a;
+}
+
+/* fma((float)sum, w_scale * x_scale, out) */
 ALWAYS_INLINE vqf vqf_add_group(vqf out, vq sum, vqf w_scale, float x_scale)
 {
     FOR_HALVES
     {
         const __m256 scale = _mm256_mul_ps(w_scale.half[h], _mm256_set1_ps(x_scale));
         const __m256 dot = _mm256_cvtepi32_ps(sum.half[h]);
-        out.half[h] = _mm256_add_ps(out.half[h], _mm256_mul_ps(dot, scale));
+        out.half[h] = _mm256_fmadd_ps(dot, scale, out.half[h]);
     }
     return out;
 }

@@ -20,6 +20,7 @@ enum {
     INT_PANELS = 4, /* of a block of sums: with 6 tokens 24 registers, 4 for codes, 1 for vx */
     INT_TOKENS = 6,
     INT_BYTES_DIFFER = 0, /* are bytes multiplied in another way than narrower codes? */
+    INT_BYTES_LIE_READY = 1, /* are bytes multiplied as they are stored? */
     INT_CHAINS = 8        /* sums that hide the time of an addition */
 };
 
@@ -40,6 +41,11 @@ ALWAYS_INLINE vq vq_load(const void *p)
 ALWAYS_INLINE void vq_store(void *p, vq v)
 {
     _mm512_store_si512(p, v);
+}
+
+ALWAYS_INLINE vq vq_set(int32_t value)
+{
+    return _mm512_set1_epi32(value);
 }
 
 ALWAYS_INLINE vq vq_add(vq a, vq b)
@@ -82,6 +88,12 @@ ALWAYS_INLINE vq vq_dot(vq sum, vq codes, vx x, int bits)
 {
     (void)bits;
     return _mm512_dpbusd_epi32(sum, codes, x);
+}
+
+/* What stands for zero in codes without offsets. */
+ALWAYS_INLINE int vq_middle(int bits)
+{
+    return 1 << (bits - 1);
 }
 
 /* What an output subtracts for every unit of its activations' sum, negated. */
@@ -133,11 +145,16 @@ ALWAYS_INLINE vqf vqf_scales(const struct gram_int_panels *w, int64_t at)
                : _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
 }
 
-/* out + (float)sum * (w_scale * x_scale), each operation rounded. */
+ALWAYS_INLINE vqf vqf_add(vqf a, vqf b)
+{
+    return _mm512_add_ps(a, b);
+}
+
+/* fma((float)sum, w_scale * x_scale, out) */
 ALWAYS_INLINE vqf vqf_add_group(vqf out, vq sum, vqf w_scale, float x_scale)
 {
     const __m512 scale = _mm512_mul_ps(w_scale, _mm512_set1_ps(x_scale));
-    return _mm512_add_ps(out, _mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale));
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), scale, out);
 }
 
 #endif

@@ -28,6 +28,7 @@ enum {
     INT_TOKENS = 4, /* 16 registers of sums, 4 for codes, 1 for vx, 4 for products */
 #endif
     INT_BYTES_DIFFER = 1,
+    INT_BYTES_LIE_READY = 0, /* are bytes multiplied as they are stored? */
     INT_CHAINS = 4
 };
 
@@ -53,6 +54,12 @@ ALWAYS_INLINE void vq_store(void *p, vq v)
 ALWAYS_INLINE vq vq_zero(void)
 {
     return (vq){{vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)}};
+}
+
+ALWAYS_INLINE vq vq_set(int32_t value)
+{
+    const int32x4_t part = vdupq_n_s32(value);
+    return (vq){{part, part, part, part}};
 }
 
 ALWAYS_INLINE vq vq_add(vq a, vq b)
@@ -118,6 +125,12 @@ ALWAYS_INLINE vq vq_dot(vq sum, vq codes, vx x, int bits)
     return sum;
 }
 
+/* What stands for zero in codes without offsets. */
+ALWAYS_INLINE int vq_middle(int bits)
+{
+    return bits == 8 ? 0 : 1 << (bits - 1);
+}
+
 /* What an output subtracts for every unit of its activations' sum, negated. */
 ALWAYS_INLINE vq vq_minus_offsets(const struct gram_int_panels *w, int64_t at)
 {
@@ -179,14 +192,21 @@ ALWAYS_INLINE vqf vqf_scales(const struct gram_int_panels *w, int64_t at)
     return v;
 }
 
-/* out + (float)sum * (w_scale * x_scale), each operation rounded. */
+ALWAYS_INLINE vqf vqf_add(vqf a, vqf b)
+{
+    FOR_PARTS
+    a.part[i] = vaddq_f32(a.part[i], b.part[i]);
+    return a;
+}
+
+/* fma((float)sum, w_scale * x_scale, out) */
 ALWAYS_INLINE vqf vqf_add_group(vqf out, vq sum, vqf w_scale, float x_scale)
 {
     FOR_PARTS
     {
         const float32x4_t scale = vmulq_n_f32(w_scale.part[i], x_scale);
         const float32x4_t dot = vcvtq_f32_s32(sum.part[i]);
-        out.part[i] = vaddq_f32(out.part[i], vmulq_f32(dot, scale));
+        out.part[i] = vfmaq_f32(out.part[i], dot, scale);
     }
     return out;
 }

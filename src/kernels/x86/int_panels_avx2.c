@@ -32,7 +32,8 @@ static int32_t sum_of(const int8_t *x, int64_t n)
     return sum;
 }
 
-void gram_quantize_acts__avx2(const struct gram_int_acts *acts, int64_t t, const float *x)
+void gram_quantize_acts__avx2(const struct gram_int_acts *acts, int64_t t, const float *x,
+                                   void *scratch)
 {
-    quantize_acts(acts, t, x, gram_quantize_i8__avx2, sum_of);
+    quantize_acts(acts, t, x, scratch, gram_quantize_i8__avx2, sum_of);
 }

@@ -24,7 +24,8 @@ static int32_t sum_of(const int8_t *x, int64_t n)
     return _mm512_reduce_add_epi32(sum);
 }
 
-void gram_quantize_acts__avx512vnni(const struct gram_int_acts *acts, int64_t t, const float *x)
+void gram_quantize_acts__avx512vnni(const struct gram_int_acts *acts, int64_t t, const float *x,
+                                   void *scratch)
 {
-    quantize_acts(acts, t, x, gram_quantize_i8__avx512, sum_of);
+    quantize_acts(acts, t, x, scratch, gram_quantize_i8__avx512, sum_of);
 }
