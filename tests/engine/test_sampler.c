@@ -25,7 +25,7 @@ static void compare(const char *file, struct gram_sampler_options options)
             heap[i] = (struct gram_candidate){(float)logits[r * vocab + i], (int32_t)i};
             n_want += isfinite(want[r * vocab + i]);
         }
-        const int64_t n = gram_sampler_filter(&options, heap, vocab, kept);
+        const int64_t n = gram_sampler_filter(&options, heap, vocab, 0, kept);
         if (n != n_want)
             fail_msg("%s row %d: %d survive, the reference says %d", file, (int)r, (int)n,
                      (int)n_want);
@@ -101,6 +101,42 @@ static void the_same_seed_makes_the_same_choices(void **state)
     gram_sampler_close(&b);
 }
 
+/* Leaving out what cannot survive changes no choice: filters of a large vocabulary against the plain way. */
+static void a_large_vocabulary_is_cut_without_a_loss(void **state)
+{
+    enum { LARGE = 5000, TRIES = 40 };
+    static const struct gram_sampler_options cases[] = {
+        {sizeof cases[0], .temperature = 0.7f, .top_k = 40, .top_p = 1},
+        {sizeof cases[0], .temperature = 1.3f, .top_k = 300, .top_p = 0.8f},
+        {sizeof cases[0], .temperature = 1, .top_p = 0.9f},
+        {sizeof cases[0], .temperature = 1, .top_p = 0.5f, .min_p = 0.02f},
+        {sizeof cases[0], .temperature = 2, .top_p = 1, .min_p = 0.05f},
+    };
+    static float logits[LARGE];
+    static struct gram_candidate heap[LARGE], kept[LARGE];
+    struct gram_error err;
+
+    (void)state;
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        struct gram_sampler *s;
+        MUST(gram_sampler_open(&s, LARGE, &cases[c], &err));
+        for (int t = 0; t < TRIES; t++) {
+            int32_t token;
+            bool survives = false;
+            for (int i = 0; i < LARGE; i++) {
+                logits[i] = sinf((float)(i * 7919 % 5003 + 31 * t)) * 6;
+                heap[i] = (struct gram_candidate){logits[i] / cases[c].temperature, i};
+            }
+            const int64_t n = gram_sampler_filter(&cases[c], heap, LARGE, 0, kept);
+            MUST(gram_sampler_pick(s, logits, &token, &err));
+            for (int64_t i = 0; i < n; i++)
+                survives |= kept[i].id == token;
+            assert_true(survives);
+        }
+        gram_sampler_close(&s);
+    }
+}
+
 static void frequencies_follow_the_probabilities(void **state)
 {
     enum { N = 200000 };
@@ -150,6 +186,7 @@ int main(void)
         cmocka_unit_test(filters_equal_transformers),
         cmocka_unit_test(greedy_takes_the_first_of_the_highest),
         cmocka_unit_test(the_same_seed_makes_the_same_choices),
+        cmocka_unit_test(a_large_vocabulary_is_cut_without_a_loss),
         cmocka_unit_test(frequencies_follow_the_probabilities),
         cmocka_unit_test(options_out_of_range_are_refused),
     };
