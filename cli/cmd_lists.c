@@ -28,6 +28,11 @@ static int run_methods(const struct invocation *in)
     return print_list(in, "methods", gram_methods());
 }
 
+static int run_transforms(const struct invocation *in)
+{
+    return print_list(in, "transforms", gram_transforms());
+}
+
 const struct command command_schemes = {
     .name = "schemes",
     .summary = "list the schemes that have a name",
@@ -47,4 +52,13 @@ const struct command command_methods = {
         "A method decides which code each weight gets; the scheme decides what codes mean.",
     .options_size = sizeof(struct list_options),
     .run = run_methods,
+};
+
+const struct command command_transforms = {
+    .name = "transforms",
+    .summary = "list the rewrites that come before a method",
+    .description = "A transform changes weights so that they are easier to quantize, and leaves what the "
+                   "float model computes as it is.",
+    .options_size = sizeof(struct list_options),
+    .run = run_transforms,
 };

@@ -10,8 +10,11 @@ struct quantize_options {
     struct common_options common;
     const char *out, *scheme, *method, *recipe, *scale_dtype;
     struct text_list rules;
-    uint64_t max_shard;
-    bool lm_head, force, allow_nonfinite;
+    const char *transform, *calib;
+    int64_t calib_tokens, calib_context, seed, iterations;
+    double damping;
+    uint64_t max_shard, memory;
+    bool lm_head, force, allow_nonfinite, no_act_order, no_sequential;
 };
 
 static const struct gram_choice *scale_dtypes(void)
@@ -34,6 +37,30 @@ static const struct option_row rows[] = {
      .choices = gram_methods,
      .help = "how codes are chosen; 'gram methods' lists all [the recipe's, else rtn]",
      .offset = AT(method)},
+    {.name = "transform", .type = OPTION_CHOICE, .argument = "NAME", .choices = gram_transforms,
+     .help = "rewrite weights before they are quantized; 'gram transforms' lists all [none]",
+     .offset = AT(transform)},
+    {.name = "calib", .type = OPTION_TEXT, .argument = "FILE",
+     .help = "text, or JSONL records, that methods and transforms are calibrated on",
+     .offset = AT(calib)},
+    {.name = "calib-tokens", .type = OPTION_INT, .argument = "N", .fallback = "32768", .low = 0,
+     .high = 1e12, .help = "most tokens of it, 0 for all", .offset = AT(calib_tokens)},
+    {.name = "calib-ctx", .type = OPTION_INT, .argument = "N", .low = 2, .high = 1 << 27,
+     .help = "tokens per window [the model's limit, at most 2048]", .offset = AT(calib_context)},
+    {.name = "memory", .type = OPTION_SIZE, .argument = "SIZE", .low = 1, .high = 1e18,
+     .help = "most memory that calibration may take; activations go to a file before it is refused "
+             "[no limit]", .offset = AT(memory)},
+    {.name = "damp", .type = OPTION_REAL, .argument = "X", .fallback = "0.01", .low = 1e-9, .high = 1,
+     .help = "added to the diagonal of X'X, as a share of its mean", .offset = AT(damping)},
+    {.name = "no-act-order", .help = "round columns in the order of the file, not large inputs first",
+     .offset = AT(no_act_order)},
+    {.name = "no-sequential",
+     .help = "calibrate all linears of a block at once, faster and a little less exact",
+     .offset = AT(no_sequential)},
+    {.name = "iterations", .type = OPTION_INT, .argument = "N", .fallback = "0", .low = -1, .high = 1e6,
+     .help = "of iterative methods, -1 for none and 0 for the method's own", .offset = AT(iterations)},
+    {.name = "seed", .type = OPTION_INT, .argument = "N", .fallback = "0", .low = 0, .high = 1e15,
+     .help = "of what is drawn", .offset = AT(seed)},
     {.name = "rule", .type = OPTION_LIST, .argument = "PATTERN=SCHEME[:METHOD]",
      .help = "another scheme for the linears whose name matches, 'keep' to leave them; may be "
              "repeated, the last match wins", .offset = AT(rules)},
@@ -110,8 +137,10 @@ static int print_report(const struct invocation *in, const struct gram_quantize_
 
     if (in->common->json)
         return print_json(json_pack(
-            "{s:o, s:I, s:I, s:I, s:o, s:I, s:I, s:o}", "out", json_text(o->out), "linears",
+            "{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:o}", "out", json_text(o->out), "linears",
             (json_int_t)r->linears, "kept", (json_int_t)r->kept, "resumed", (json_int_t)r->resumed,
+            "calibration_tokens", (json_int_t)r->calibration_tokens, "fallbacks",
+            (json_int_t)r->fallbacks, "memory_estimate", (json_int_t)r->memory_estimate,
             "bits_per_weight", json_number(r->bits_per_weight), "bytes", (json_int_t)r->bytes_after,
             "bytes_before", (json_int_t)r->bytes_before, "seconds", json_number(r->seconds)));
     if (!in->common->quiet)
@@ -141,6 +170,16 @@ static enum gram_status quantize(const struct invocation *in, const struct rules
     options.force = o->force;
     options.allow_nonfinite = o->allow_nonfinite;
     options.max_shard_bytes = o->max_shard;
+    options.transform = o->transform;
+    options.calibration = o->calib;
+    options.calibration_tokens = o->calib_tokens;
+    options.calibration_context = o->calib_context;
+    options.memory = o->memory;
+    options.seed = (uint64_t)o->seed;
+    options.damping = o->damping;
+    options.act_order = !o->no_act_order;
+    options.iterations = o->iterations;
+    options.sequential = !o->no_sequential;
     enum gram_status st = load_runtime(&loaded, in->common, err);
     if (st == GRAM_OK)
         st = gram_quantize(loaded.runtime, in->operands[0], o->out, &options, report, &job, err);

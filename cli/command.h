@@ -68,6 +68,6 @@ const struct gram_choice *completion_shells(void);
 
 extern const struct command command_quantize, command_eval, command_run_model, command_inspect,
     command_check, command_bench, command_trace, command_tokenize, command_schemes, command_methods,
-    command_help, command_version, command_completion, command_manual;
+    command_transforms, command_help, command_version, command_completion, command_manual;
 
 #endif

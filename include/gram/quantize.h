@@ -17,7 +17,8 @@ struct gram_choice {
     const char *summary;
 };
 GRAM_API const struct gram_choice *gram_schemes(void); /* presets: "w4a16", "w8a8", "bf16", ... */
-GRAM_API const struct gram_choice *gram_methods(void); /* "rtn", "mse" */
+GRAM_API const struct gram_choice *gram_methods(void); /* "rtn", "mse", "gptq", ... */
+GRAM_API const struct gram_choice *gram_transforms(void); /* "none", ... */
 
 /* One line of a recipe: linears whose name matches get this scheme and method. */
 struct gram_recipe_rule {
@@ -51,10 +52,22 @@ struct gram_quantize_options {
     bool force;              /* replace an existing output [false] */
     bool allow_nonfinite;    /* write NaN and Inf through instead of failing [false] */
     uint64_t max_shard_bytes; /* [5 GB] */
+
+    const char *transform;    /* NULL = "none" */
+    const char *calibration;  /* text or JSONL file that methods and transforms are calibrated on; required by
+                                 those that need one [NULL] */
+    int64_t calibration_tokens;  /* at most so many; 0 = all [32768] */
+    int64_t calibration_context; /* tokens of a window; 0 = the model's limit, at most 2048 [0] */
+    uint64_t memory;          /* most bytes that the job may take; 0 = no limit [0] */
+    uint64_t seed;            /* of the order of windows and of methods that draw [0] */
+    double damping;           /* gptq, ldlq: added to the diagonal of X'X, as a share of its mean [0.01] */
+    bool act_order;           /* gptq, ldlq: columns with large inputs first [true] */
+    int64_t iterations;       /* of iterative methods; 0 = the method's own, -1 = none [0] */
+    bool sequential;          /* linears of a block see what those before them have become [true] */
 };
 #define GRAM_QUANTIZE_OPTIONS_INIT                                                                   \
-    {sizeof(struct gram_quantize_options), NULL, NULL, NULL, 0, NULL, NULL, false, false, false,   \
-     5000000000u}
+    {.struct_size = sizeof(struct gram_quantize_options), .max_shard_bytes = 5000000000u,          \
+     .calibration_tokens = 32768, .damping = 0.01, .act_order = true, .sequential = true}
 
 struct gram_quantize_report {
     uint64_t linears, kept;           /* linears quantized; linears left as they were */
@@ -62,6 +75,9 @@ struct gram_quantize_report {
     uint64_t bytes_before, bytes_after;
     double bits_per_weight;           /* over all parameters of the output */
     double seconds;
+    uint64_t calibration_tokens, calibration_windows; /* that were run; 0: none were needed */
+    uint64_t fallbacks;               /* linears whose method failed numerically: they got mse */
+    uint64_t memory_estimate;         /* peak bytes foreseen; 0: not a calibrated job */
 };
 
 /*

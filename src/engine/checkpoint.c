@@ -75,14 +75,20 @@ static enum gram_status check_weights(const struct gram_checkpoint *ck, struct g
     return status;
 }
 
-enum gram_status gram_checkpoint_open(struct gram_checkpoint *ck, const char *path,
-                                      struct gram_error *err)
+enum gram_status gram_checkpoint_open_unfinished(struct gram_checkpoint *ck, const char *path,
+                                                 struct gram_error *err)
 {
     *ck = (struct gram_checkpoint){0};
     GRAM_TRY(gram_hub_resolve(&ck->path, path, err));
     GRAM_TRY(open_config(ck, err));
     GRAM_TRY(gram_store_open(&ck->store, ck->path, err));
-    GRAM_TRY(open_container(ck, err));
+    return open_container(ck, err);
+}
+
+enum gram_status gram_checkpoint_open(struct gram_checkpoint *ck, const char *path,
+                                      struct gram_error *err)
+{
+    GRAM_TRY(gram_checkpoint_open_unfinished(ck, path, err));
     return check_weights(ck, err);
 }
 

@@ -24,6 +24,9 @@ struct gram_checkpoint {
  * gram_checkpoint_reset(), also after a failure. */
 enum gram_status gram_checkpoint_open(struct gram_checkpoint *ck, const char *path,
                                       struct gram_error *err);
+/* The same without looking for the weights: of a folder that is still being filled. */
+enum gram_status gram_checkpoint_open_unfinished(struct gram_checkpoint *ck, const char *path,
+                                                 struct gram_error *err);
 void gram_checkpoint_reset(struct gram_checkpoint *ck);
 
 /* The plain tensor of a slot (by name or alias); NULL if it is not stored plainly. */

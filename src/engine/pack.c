@@ -71,9 +71,9 @@ struct way {
 static const struct way to_int = {place_int, fill_int}, to_float = {place_float, fill_float};
 
 /* *way is NULL for what is decoded tile by tile. */
-static enum gram_status choose_way(const struct way **way, const struct gram_model *model,
-                                   struct gram_binding *binding, const char *name,
-                                   struct gram_error *err)
+static enum gram_status choose_way(const struct way **way, const struct gram_runtime *rt,
+                                   struct gram_binding *binding, const char *where,
+                                   const char *name, struct gram_error *err)
 {
     const struct gram_weight *w = &binding->weight;
     const bool fits = gram_int_panels_fit(w) && (w->group >= GRAM_MIN_GROUP || w->group == w->cols);
@@ -87,10 +87,29 @@ static enum gram_status choose_way(const struct way **way, const struct gram_mod
         return gram_fail(err, GRAM_EUNSUPPORTED,
                          "%s: '%s' wants int8 activations with groups of %" PRId64
                          ", which must be a multiple of 4",
-                         model->ck.path, name, w->group);
-    binding->act_parts = w->act_bits == 8 ? 1 : model->rt->activation_parts;
+                         where, name, w->group);
+    binding->act_parts = w->act_bits == 8 ? 1 : rt->activation_parts;
     if (fits && binding->act_parts > 0)
         *way = &to_int;
+    return GRAM_OK;
+}
+
+enum gram_status gram_binding_pack(struct gram_binding *binding, const struct gram_runtime *rt,
+                                   struct gram_arena *arena, const char *where, const char *name,
+                                   struct gram_error *err)
+{
+    struct layout layout = {0};
+    const struct way *way;
+
+    GRAM_TRY(choose_way(&way, rt, binding, where, name, err));
+    if (!way)
+        return GRAM_OK;
+    way->place(&layout, binding);
+    layout = (struct layout){.base = gram_arena_take(arena, layout.used, 1)};
+    if (!layout.base)
+        return gram_fail_memory(err, name);
+    way->place(&layout, binding);
+    gram_pool_for(rt->pool, gram_panel_count(binding->weight.rows), CHUNK, way->fill, binding);
     return GRAM_OK;
 }
 
@@ -118,7 +137,8 @@ static enum gram_status choose_ways(const struct way **ways, struct gram_model *
 
     for (size_t i = 0; i < desc->n_slots; i++) {
         if (is_multiplied(model, &desc->slots[i]))
-            GRAM_TRY(choose_way(&ways[i], model, &model->bindings[i], desc->slots[i].op, err));
+            GRAM_TRY(choose_way(&ways[i], model->rt, &model->bindings[i], model->ck.path,
+                                desc->slots[i].op, err));
     }
     return GRAM_OK;
 }

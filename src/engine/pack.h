@@ -12,6 +12,10 @@
  * kernel multiplies), GRAM_ENOMEM.
  */
 enum gram_status gram_model_pack(struct gram_model *model, struct gram_error *err);
+/* The same for one linear; its panels come from `arena`. `where` and `name` are for sentences. */
+enum gram_status gram_binding_pack(struct gram_binding *binding, const struct gram_runtime *rt,
+                                   struct gram_arena *arena, const char *where, const char *name,
+                                   struct gram_error *err);
 /* Let go of the panels. */
 void gram_model_unpack(struct gram_model *model);
 

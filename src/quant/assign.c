@@ -155,6 +155,10 @@ static enum gram_status assign_linear(const struct gram_recipe *r,
                          "%s: no scheme; name one for all, or a rule that covers it", slot->op);
     out->scheme = rule ? rule->scheme : r->scheme;
     out->method = rule ? rule->method : r->method;
+    if (out->scheme.kind == GRAM_SCHEME_CODES && !gram_method_takes(out->method, &out->scheme))
+        return gram_fail(err, GRAM_EINVAL,
+                         "%s: %s rounds to integer grids, and this scheme has another; take rtn or mse",
+                         slot->op, out->method->about->name);
     return GRAM_OK;
 }
 

@@ -100,6 +100,13 @@ static json_t *tensor_entry(const struct gram_unit *unit)
     add_measured(entry, "mse", r->squared_error / (double)unit->source->count);
     add_measured(entry, "relative_error", relative);
     add_measured(entry, "snr_db", -20.0 * log10(relative));
+    if (r->tokens > 0 && r->output_error >= 0)
+        add_measured(entry, "output_mse", r->output_error / (double)unit->slot->rows);
+    add_count(entry, "tokens", r->tokens);
+    if (r->damping > 0)
+        add_measured(entry, "damping", r->damping);
+    if (r->fell_back)
+        json_object_set_new(entry, "fallback", json_string("mse"));
     add_count(entry, "clipped_scales", r->clipped);
     add_count(entry, "nonfinite", r->nonfinite);
     return entry;
@@ -111,13 +118,28 @@ static void add_tensors(json_t *root, const struct gram_layout *layout)
 
     for (int64_t i = 0; i < layout->n_units; i++) {
         const struct gram_unit *unit = &layout->units[i];
-        if (unit->how.scheme.kind == GRAM_SCHEME_KEEP)
+        if (unit->how.scheme.kind == GRAM_SCHEME_KEEP && !unit->is_in_memory)
             json_array_append_new(kept, json_string(unit->source->name));
         else
             json_array_append_new(tensors, tensor_entry(unit));
     }
     json_object_set_new(root, "tensors", tensors);
     json_object_set_new(root, "kept", kept);
+}
+
+static void add_calibration(json_t *root, const struct gram_certificate *c)
+{
+    const struct gram_corpus *corpus = c->corpus;
+
+    if (c->transform)
+        json_object_set_new(root, "transform", json_string(c->transform->about->name));
+    if (!corpus)
+        return;
+    json_t *entry = json_pack("{s:I, s:I, s:s}", "tokens", (json_int_t)corpus->tokens, "windows",
+                              (json_int_t)corpus->n_windows, "sha256", corpus->hash);
+    if (entry)
+        add_count(entry, "records", (uint64_t)corpus->records);
+    json_object_set_new(root, "calibration", entry);
 }
 
 static void add_files(json_t *root, const struct gram_written *written)
@@ -138,6 +160,7 @@ enum gram_status gram_certificate_print(const struct gram_certificate *c, char *
                   source_entry(c), "recipe", recipe_entry(c->recipe), "totals", totals_entry(c));
     *out = NULL;
     if (root) {
+        add_calibration(root, c);
         add_tensors(root, c->layout);
         add_files(root, c->written);
         *out = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(7));

@@ -6,19 +6,25 @@
 #ifndef GRAM_QUANT_CERTIFICATE_H
 #define GRAM_QUANT_CERTIFICATE_H
 
+#include "calib/corpus.h"
 #include "quant/layout.h"
 #include "quant/sidecar.h"
+#include "quant/transform.h"
 
 /*
  * {
  *   "gram": version, "kind": "quantize",
  *   "source": {"name", "architecture", "files": [{"name", "bytes", "sha256"}]},
  *   "recipe": {"scheme", "method", "rules": [{"pattern", "scheme", "method"}]},
+ *   "transform": name,                                          if there was one
+ *   "calibration": {"tokens", "windows", "records", "sha256"},   if there was one; the hash of ids and cuts
  *   "totals": {"linears", "kept", "parameters", "bytes_before", "bytes_after", "bits_per_weight"},
  *   "tensors": [{"name", "op", "scheme", "method", "scale_dtype", "shape", "mse", "relative_error",
- * "snr_db", "clipped_scales", "nonfinite"}],   what was changed; the last two only if not 0 "kept":
- * [name], "files": [{"name", "bytes", "sha256"}]          all others of the folder
+ * "snr_db", "output_mse", "tokens", "damping", "fallback", "clipped_scales", "nonfinite"}],   what was
+ * changed; the last six only if there was such a thing
+ *   "kept": [name], "files": [{"name", "bytes", "sha256"}]          all others of the folder
  * }
+ * output_mse is the mean over calibration tokens and outputs of the squared error of the output.
  * relative_error is |w - w'| / |w| (Frobenius norms), snr_db = -20 log10 of it; absent where it is
  * not finite.
  */
@@ -30,6 +36,9 @@ struct gram_certificate {
     const struct gram_layout *layout;
     const struct gram_written *written;
     uint64_t linears, kept;
+    const struct gram_transform *transform; /* NULL: none */
+    const struct gram_corpus *corpus;       /* NULL: not calibrated */
+    const struct gram_method_options *options;
 };
 
 /* *out is yours, free() it. */

@@ -7,8 +7,8 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "quant/blocks.h"
 #include "quant/certificate.h"
-#include "quant/job.h"
 
 void gram_quantize_warn(const struct quantize *q, const char *format, const char *a, const char *b)
 {
@@ -21,8 +21,40 @@ void gram_quantize_warn(const struct quantize *q, const char *format, const char
 
 /* ---- before any work ---- */
 
+static enum gram_status read_options(struct quantize *q, struct gram_error *err)
+{
+    const struct gram_quantize_options *o = q->options;
+
+    q->method_options = (struct gram_method_options)GRAM_METHOD_OPTIONS_INIT;
+    q->method_options.damping = o->damping;
+    q->method_options.act_order = o->act_order;
+    q->method_options.iterations = o->iterations;
+    q->method_options.seed = o->seed;
+    q->transform_options = (struct gram_transform_options)GRAM_TRANSFORM_OPTIONS_INIT;
+    q->transform_options.seed = o->seed;
+    if (!(o->damping > 0.0 && o->damping <= 1.0))
+        return gram_fail(err, GRAM_EINVAL, "damping is %g, must be above 0 and at most 1", o->damping);
+    return gram_transform_find(&q->transform, o->transform ? o->transform : "none", err);
+}
+
+/* No block runs the head, so nothing is known of what it reads. */
+static enum gram_status stand_in_for_head(struct quantize *q, struct gram_error *err)
+{
+    for (size_t i = 0; i < q->ck.desc.n_slots; i++) {
+        struct gram_assignment *how = &q->assigned[i];
+        if (q->ck.desc.slots[i].kind != GRAM_KIND_LM_HEAD || how->scheme.kind != GRAM_SCHEME_CODES ||
+            !how->method->needs)
+            continue;
+        gram_quantize_warn(q, "%s: %s has no statistics of what it reads and is quantized by mse",
+                           q->ck.desc.slots[i].op, how->method->about->name);
+        GRAM_TRY(gram_method_find(&how->method, "mse", err));
+    }
+    return GRAM_OK;
+}
+
 static enum gram_status open_source(struct quantize *q, struct gram_error *err)
 {
+    GRAM_TRY(read_options(q, err));
     GRAM_TRY(gram_recipe_read(&q->recipe, q->options, &q->arena, err));
     GRAM_TRY(gram_checkpoint_open(&q->ck, q->in, err));
     if (q->ck.container)
@@ -35,6 +67,7 @@ static enum gram_status open_source(struct quantize *q, struct gram_error *err)
     if (!q->assigned || !q->source_hash)
         return gram_fail_memory(err, "the layout of the output");
     GRAM_TRY(gram_recipe_assign(&q->recipe, &q->ck.desc, q->assigned, err));
+    GRAM_TRY(stand_in_for_head(q, err));
     return gram_layout_make(&q->layout, &q->ck, &q->recipe, q->assigned,
                             q->options->max_shard_bytes, err);
 }
@@ -70,6 +103,9 @@ static enum gram_status certify(struct quantize *q, struct gram_error *err)
         .recipe = &q->recipe,
         .layout = &q->layout,
         .written = &q->written,
+        .transform = q->transform,
+        .corpus = q->blocks && q->blocks->is_calibrated ? &q->blocks->corpus : NULL,
+        .options = &q->method_options,
     };
     char *name = source_name(q), *text = NULL;
 
@@ -124,9 +160,22 @@ static bool is_finished(struct quantize *q)
     return status == GRAM_OK && !changed;
 }
 
+static enum gram_status open_blocks(struct quantize *q, struct gram_error *err)
+{
+    if (!gram_blocks_plan(q)) {
+        if (q->options->calibration)
+            gram_quantize_warn(q, "%s: is not read: no linear of this recipe is calibrated%s",
+                               q->options->calibration, "");
+        return GRAM_OK;
+    }
+    q->blocks = gram_arena_take(&q->arena, 1, sizeof *q->blocks);
+    return q->blocks ? gram_blocks_open(q->blocks, q, err) : gram_fail_memory(err, "the blocks");
+}
+
 static enum gram_status run(struct quantize *q, struct gram_error *err)
 {
     GRAM_TRY(open_source(q, err));
+    GRAM_TRY(open_blocks(q, err));
     gram_stream_init(&q->stream, q->ck.store, q->rt->pool, q->job, q->source_hash,
                      q->layout.bytes_before);
     GRAM_TRY(gram_output_open(&q->output, q->out, q->options->force, err));
@@ -150,10 +199,17 @@ static void fill_report(const struct quantize *q, struct gram_quantize_report *r
     *report = (struct gram_quantize_report){
         .bytes_before = q->layout.bytes_before,
         .bytes_after = q->layout.bytes_after,
+        .memory_estimate = q->memory_estimate,
     };
+    if (q->blocks && q->blocks->is_calibrated) {
+        report->calibration_tokens = (uint64_t)q->blocks->corpus.tokens;
+        report->calibration_windows = q->blocks->corpus.n_windows;
+    }
     count_linears(q, &report->linears, &report->kept);
-    for (int64_t i = 0; i < q->layout.n_units; i++)
+    for (int64_t i = 0; i < q->layout.n_units; i++) {
         report->resumed += q->layout.units[i].result.is_resumed;
+        report->fallbacks += q->layout.units[i].result.fell_back;
+    }
     if (q->layout.parameters > 0)
         report->bits_per_weight =
             8.0 * (double)q->layout.bytes_after / (double)q->layout.parameters;
@@ -197,6 +253,8 @@ enum gram_status gram_quantize(struct gram_runtime *rt, const char *in, const ch
         fill_report(&q, report);
         report->seconds = now() - begin;
     }
+    if (q.blocks)
+        gram_blocks_close(q.blocks);
     gram_layout_reset(&q.layout);
     gram_written_reset(&q.written);
     gram_checkpoint_reset(&q.ck);

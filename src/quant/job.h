@@ -8,6 +8,7 @@
 #include "quant/layout.h"
 #include "quant/sidecar.h"
 #include "quant/stream.h"
+#include "quant/transform.h"
 
 struct quantize {
     struct gram_runtime *rt;
@@ -18,7 +19,13 @@ struct quantize {
     struct gram_checkpoint ck;
     struct gram_recipe recipe;
     struct gram_assignment *assigned; /* [slots] */
+    const struct gram_transform *transform; /* NULL: none */
+    struct gram_transform_options transform_options;
+    struct gram_method_options method_options;
     struct gram_layout layout;
+    struct gram_blocks *blocks;       /* NULL: all of it streams */
+    char calibration[GRAM_SHA256_HEX]; /* hash of the tokens and of all options; "" if it streams */
+    uint64_t memory_estimate;
     struct gram_output *output;
     struct gram_stream stream;
     char (*source_hash)[GRAM_SHA256_HEX]; /* [files] */

@@ -16,13 +16,15 @@ static const struct {
     {"gram", "the version of gram"},
     {"sources", "the source files"},
     {"recipe", "the recipe"},
+    {"calibration", "the calibration text or an option of it"},
     {"allow_nonfinite", "an option"},
 };
 
 static json_t *identity_of(const struct gram_fingerprint *f)
 {
-    return json_pack("{s:s, s:s, s:s, s:b}", "gram", GRAM_VERSION, "sources", f->sources, "recipe",
-                     f->recipe, "allow_nonfinite", f->allow_nonfinite);
+    return json_pack("{s:s, s:s, s:s, s:s, s:b}", "gram", GRAM_VERSION, "sources", f->sources, "recipe",
+                     f->recipe, "calibration", f->calibration, "allow_nonfinite",
+                     f->allow_nonfinite);
 }
 
 /* ---- writing ---- */
@@ -60,10 +62,13 @@ enum gram_status gram_journal_add(struct gram_output *output, const struct gram_
     for (int p = 0; p < GRAM_MAX_PARTS; p++)
         json_array_append_new(parts, json_integer((json_int_t)r->part_sum[p]));
     return note(output,
-                json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:I}", "tensor", unit->source->name,
-                          "source", r->source_hash, "parts", parts, "squared_error",
-                          bits_of(r->squared_error), "squares", bits_of(r->squares), "nonfinite",
-                          (json_int_t)r->nonfinite, "clipped", (json_int_t)r->clipped),
+                json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "tensor",
+                          unit->source->name, "source", r->source_hash, "parts", parts,
+                          "squared_error", bits_of(r->squared_error), "squares",
+                          bits_of(r->squares), "nonfinite", (json_int_t)r->nonfinite, "clipped",
+                          (json_int_t)r->clipped, "output_error", bits_of(r->output_error),
+                          "damping", bits_of(r->damping), "tokens", (json_int_t)r->tokens,
+                          "fell_back", r->fell_back),
                 err);
 }
 
@@ -93,6 +98,10 @@ static void take_result(struct gram_unit *unit, const json_t *line)
     r.squares = get_double(line, "squares");
     r.nonfinite = (uint64_t)json_integer_value(json_object_get(line, "nonfinite"));
     r.clipped = (uint64_t)json_integer_value(json_object_get(line, "clipped"));
+    r.output_error = get_double(line, "output_error");
+    r.damping = get_double(line, "damping");
+    r.tokens = (uint64_t)json_integer_value(json_object_get(line, "tokens"));
+    r.fell_back = json_is_true(json_object_get(line, "fell_back"));
     unit->result = r;
 }
 

@@ -13,6 +13,7 @@
 struct gram_fingerprint {
     char sources[GRAM_SHA256_HEX]; /* names, sizes and headers of the source files */
     char recipe[GRAM_SHA256_HEX];  /* what becomes of every tensor, and where it is put */
+    char calibration[GRAM_SHA256_HEX]; /* text, options, processor; "" where none of them matter */
     bool allow_nonfinite;
 };
 

@@ -22,6 +22,10 @@ struct gram_unit_result {
     double squared_error, squares;     /* of what is stored against the source; of the source */
     uint64_t nonfinite;                /* written through, or replaced where codes cannot say it */
     uint64_t clipped;                  /* scales cut off at the greatest value of their type */
+    double output_error; /* mean over tokens of the squared error of all outputs; -1 if not known */
+    double damping;      /* that the method took; 0 if it has none */
+    uint64_t tokens;     /* of calibration that its inputs were seen with */
+    bool fell_back;      /* the method broke down: mse was taken */
 };
 
 /* One tensor of the source and what it is written as. */
@@ -35,6 +39,7 @@ struct gram_unit {
     uint64_t offset[GRAM_MAX_PARTS]; /* in the shard's file */
     int shard;
     float act_scale; /* of a scheme with static activations: of all of them */
+    bool is_in_memory; /* made block by block (blocks.h), not from the stream */
     struct gram_unit_result result;
 };
 

@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "quant/job.h"
+#include "quant/blocks.h"
 #include "quant/verify.h"
 #include "quant/write.h"
 
@@ -34,6 +34,15 @@ static enum gram_status make_unit_again(struct quantize *q, struct gram_unit *un
     return status;
 }
 
+/* Blocks are made later, each from those before it: if a source changed, none of them is right. */
+static void forget_blocks(struct quantize *q)
+{
+    for (int64_t i = 0; i < q->layout.n_units; i++) {
+        if (q->layout.units[i].is_in_memory)
+            q->layout.units[i].result.is_done = q->layout.units[i].result.is_resumed = false;
+    }
+}
+
 /* What is done is read for its hash alone. Another hash than before: the source is another by now.
  */
 static enum gram_status pass_done_unit(struct quantize *q, struct gram_unit *unit, bool *warned,
@@ -50,7 +59,23 @@ static enum gram_status pass_done_unit(struct quantize *q, struct gram_unit *uni
                            gram_store_file_path(q->ck.store, unit->source->file),
                            unit->source->name);
     *warned = true;
-    return make_unit_again(q, unit, now, err);
+    forget_blocks(q);
+    if (!unit->is_in_memory)
+        return make_unit_again(q, unit, now, err);
+    memcpy(unit->result.source_hash, now, sizeof now);
+    return GRAM_OK;
+}
+
+static enum gram_status first_pass(struct quantize *q, struct gram_unit *unit, bool *warned,
+                                   struct gram_error *err)
+{
+    if (unit->result.is_done)
+        return pass_done_unit(q, unit, warned, err);
+    if (!unit->is_in_memory)
+        return make_unit(q, unit, err);
+    GRAM_TRY(gram_stream_skip(&q->stream, unit->source, err));
+    gram_stream_mark(&q->stream, unit->result.source_hash);
+    return GRAM_OK;
 }
 
 static enum gram_status make_units(struct quantize *q, struct gram_error *err)
@@ -60,10 +85,31 @@ static enum gram_status make_units(struct quantize *q, struct gram_error *err)
     for (int64_t i = 0; i < q->layout.n_units; i++) {
         struct gram_unit *unit = &q->layout.units[i];
         GRAM_TRY(gram_stream_start(&q->stream, unit->source, gram_unit_label(unit), err));
-        GRAM_TRY(unit->result.is_done ? pass_done_unit(q, unit, &warned, err)
-                                      : make_unit(q, unit, err));
+        GRAM_TRY(first_pass(q, unit, &warned, err));
     }
     return gram_stream_finish(&q->stream, err);
+}
+
+/* The output so far is opened as a model, to run what it holds; these files are written again at the end. */
+static enum gram_status make_blocks(struct quantize *q, struct gram_error *err)
+{
+    struct gram_written scratch = {0};
+    enum gram_status status = gram_sidecar_config(&scratch, q->output, &q->ck, q->assigned, err);
+
+    if (status == GRAM_OK)
+        status = gram_sidecar_index(&scratch, q->output, &q->layout, err);
+    gram_written_reset(&scratch);
+    return status == GRAM_OK ? gram_blocks_make(q->blocks, err) : status;
+}
+
+/* A block cannot be made once more when those before it are gone. */
+static bool can_be_made_again(const struct quantize *q)
+{
+    for (int64_t i = 0; i < q->layout.n_units; i++) {
+        if (q->layout.units[i].is_in_memory && !q->layout.units[i].result.is_done)
+            return false;
+    }
+    return true;
 }
 
 /* What does not read back as it was written is written once more; then the disk is not to be
@@ -76,7 +122,7 @@ static enum gram_status read_back(struct quantize *q, struct gram_error *err)
             GRAM_TRY(gram_verify_shard(&q->layout, &q->layout.shards[i], &q->stream, &n_bad, err));
         if (n_bad == 0)
             return GRAM_OK;
-        if (attempt == 1)
+        if (attempt == 1 || !can_be_made_again(q))
             return gram_fail(err, GRAM_EIO,
                              "%s: %" PRId64 " tensors read back different from what "
                              "was written; the disk cannot be trusted",
@@ -107,6 +153,8 @@ static enum gram_status close_shards(struct quantize *q, struct gram_error *err)
 enum gram_status gram_quantize_make(struct quantize *q, struct gram_error *err)
 {
     GRAM_TRY(make_units(q, err));
+    if (q->blocks)
+        GRAM_TRY(make_blocks(q, err));
     GRAM_TRY(read_back(q, err));
     return close_shards(q, err);
 }

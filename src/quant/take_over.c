@@ -28,6 +28,7 @@ struct gram_fingerprint gram_quantize_fingerprint(const struct quantize *q)
     }
     gram_sha256_hex(&hash, f.sources);
     gram_layout_hash(&q->layout, f.recipe);
+    memcpy(f.calibration, q->calibration, sizeof f.calibration);
     return f;
 }
 
@@ -88,6 +89,7 @@ static enum gram_status check_space(const struct quantize *q, struct gram_error 
         there += gram_output_allocated(&q->layout.shards[i].file);
     }
     need -= there < need ? there : need;
+    need += need / 20; /* what else is written meanwhile */
     if (need <= room)
         return GRAM_OK;
     return gram_fail(err, GRAM_ENOSPC, "%s: needs %.1f MB, but only %.1f MB are free", q->out,

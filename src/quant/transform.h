@@ -18,7 +18,7 @@ struct gram_weights {
 };
 
 struct gram_transform_options {
-    double alpha;     /* smoothquant: share of the difficulty that moves into the weights [0.5]; < 0: searched */
+    double alpha;     /* smoothquant: share of the difficulty that weights take over [0.5]; < 0: searched */
     int grid;         /* awq: ratios tried [20] */
     bool clip;        /* awq: search for clipping too [true] */
     uint64_t seed;    /* rotation: of the signs */
@@ -41,7 +41,8 @@ struct gram_transform_call {
 struct gram_transform {
     const struct gram_choice *about;
     unsigned needs; /* enum gram_need, at every linear of the block */
-    /* Refuse a model that it cannot rewrite (tied head under rotation, a bias in the way), with a sentence. */
+    bool rewrites_outside; /* is applied to layer -1 too, before the blocks */
+    /* Refuse a model that it cannot rewrite (tied head under rotation, a bias in the way). */
     enum gram_status (*check)(const struct gram_model_desc *desc, struct gram_error *err);
     enum gram_status (*apply)(struct gram_transform_call *call, struct gram_error *err);
 };

@@ -6,6 +6,7 @@
 #ifndef GRAM_QUANT_WRITE_H
 #define GRAM_QUANT_WRITE_H
 
+#include "quant/coded.h"
 #include "quant/layout.h"
 #include "quant/stream.h"
 
@@ -21,6 +22,13 @@ enum gram_status gram_write_codes(const struct gram_writer *writer, struct gram_
                                   struct gram_error *err);
 enum gram_status gram_write_plain(const struct gram_writer *writer, struct gram_unit *unit,
                                   struct gram_error *err);
+
+/* The same for what is in memory: codes, or floats [count] that are stored in the part's type. Nothing is
+ * read through the stream, and of the result only part_sum and clipped are filled in. */
+enum gram_status gram_write_coded(const struct gram_writer *writer, struct gram_unit *unit,
+                                  const struct gram_coded *coded, struct gram_error *err);
+enum gram_status gram_write_floats(const struct gram_writer *writer, struct gram_unit *unit,
+                                   const float *x, struct gram_error *err);
 
 /* Bytes of a part, `at` from its beginning. */
 enum gram_status gram_write_part(const struct gram_writer *writer, const struct gram_unit *unit,

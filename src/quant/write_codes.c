@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/checked.h"
-#include "quant/parts.h"
+#include "quant/code_parts.h"
 #include "tensor/dtype.h"
 #include "tensor/finite.h"
 

@@ -13,7 +13,7 @@ SOURCE = os.environ.get("GRAM_SOURCE", os.path.join(os.path.dirname(__file__), "
 SHARED = os.environ.get("GRAM_SHARED", os.path.join(SOURCE, "..", "shared"))
 
 COMMANDS = ["inspect", "check", "quantize", "eval", "run", "bench", "trace", "tokenize", "schemes",
-            "methods", "help", "version", "completion"]
+            "methods", "transforms", "help", "version", "completion"]
 
 
 class Result:

@@ -2,8 +2,8 @@
  * Storing the parts of a coded linear: codes by rows, in their order; steps in any order; at the
  * end scales, shape and zero points.
  */
-#ifndef GRAM_QUANT_PARTS_H
-#define GRAM_QUANT_PARTS_H
+#ifndef GRAM_QUANT_CODE_PARTS_H
+#define GRAM_QUANT_CODE_PARTS_H
 
 #include "base/arena.h"
 #include "quant/write.h"

@@ -1,5 +1,5 @@
 /* How codes and steps become bytes of the container: for codes made piece by piece, and in memory. */
-#include "quant/parts.h"
+#include "quant/code_parts.h"
 
 #include <string.h>
 

@@ -1,0 +1,319 @@
+/* The walk over the blocks; the idea is in the header. */
+#include "quant/blocks.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/checked.h"
+
+/* ---- who is made in memory ---- */
+
+static bool is_in_memory(const struct quantize *q, const struct gram_unit *unit)
+{
+    if (!unit->slot)
+        return false;
+    if (unit->how.scheme.kind == GRAM_SCHEME_CODES && !gram_method_streams(unit->how.method))
+        return true;
+    return q->transform && (unit->slot->layer >= 0 || q->transform->rewrites_outside);
+}
+
+bool gram_blocks_plan(struct quantize *q)
+{
+    bool any = false;
+
+    for (int64_t i = 0; i < q->layout.n_units; i++) {
+        struct gram_unit *unit = &q->layout.units[i];
+        unit->is_in_memory = is_in_memory(q, unit);
+        any |= unit->is_in_memory;
+    }
+    return any;
+}
+
+/* ---- one block ---- */
+
+/* Slots of a layer follow each other; -1 stands for those outside. */
+static bool is_of(const struct gram_blocks *b, size_t slot, int layer)
+{
+    return b->q->ck.desc.slots[slot].layer == layer && b->units[slot];
+}
+
+static bool has_codes(const struct gram_unit *unit)
+{
+    return unit->how.scheme.kind == GRAM_SCHEME_CODES;
+}
+
+static bool is_done(const struct gram_blocks *b, int layer)
+{
+    for (size_t i = 0; i < b->q->ck.desc.n_slots; i++) {
+        if (is_of(b, i, layer) && !b->units[i]->result.is_done)
+            return false;
+    }
+    return true;
+}
+
+static enum gram_status bind_all_made(struct gram_blocks *b, int layer, struct gram_error *err)
+{
+    for (size_t i = 0; i < b->q->ck.desc.n_slots; i++) {
+        if (is_of(b, i, layer))
+            GRAM_TRY(gram_blocks_bind_made(b, i, err));
+    }
+    return GRAM_OK;
+}
+
+/* What is written already is bound as it is, all else as floats. */
+static enum gram_status load_all(struct gram_blocks *b, int layer, struct gram_error *err)
+{
+    for (size_t i = 0; i < b->q->ck.desc.n_slots; i++) {
+        if (!is_of(b, i, layer))
+            continue;
+        GRAM_TRY(gram_stream_poll(&b->q->stream, err));
+        if (b->units[i]->is_in_memory)
+            GRAM_TRY(gram_blocks_load(b, i, err));
+        if (!b->is_calibrated)
+            continue;
+        GRAM_TRY(b->units[i]->is_in_memory ? gram_blocks_bind_floats(b, i, err)
+                                           : gram_blocks_bind_made(b, i, err));
+    }
+    return GRAM_OK;
+}
+
+/* A stage: the linears whose statistics are collected together. */
+struct stage {
+    const struct gram_blocks *blocks;
+    int value; /* that they read; GRAM_NONE: all of the block */
+};
+
+static bool takes_part(const struct stage *stage, const struct gram_node *node)
+{
+    const int slot = node->params[0];
+    const struct gram_unit *unit = slot == GRAM_NONE ? NULL : stage->blocks->units[slot];
+
+    return unit && unit->is_in_memory && has_codes(unit) &&
+           unit->slot->kind == GRAM_KIND_LINEAR &&
+           (stage->value == GRAM_NONE || stage->value == node->inputs[0]);
+}
+
+/* X'X of every linear, also where the method does without: it is what the output error is measured with. */
+static unsigned stage_needs(void *context, const struct gram_node *node)
+{
+    const struct stage *stage = context;
+
+    if (!takes_part(stage, node))
+        return 0;
+    return stage->blocks->units[node->params[0]]->how.method->needs | GRAM_NEED_GRAM;
+}
+
+static unsigned transform_needs(void *context, const struct gram_node *node)
+{
+    const struct gram_blocks *b = context;
+    const int slot = node->params[0];
+    const bool is_linear =
+        slot != GRAM_NONE && b->q->ck.desc.slots[slot].kind == GRAM_KIND_LINEAR;
+    return is_linear ? b->q->transform->needs : 0;
+}
+
+static void report(struct gram_blocks *b, const char *item)
+{
+    const struct gram_job *job = b->q->job;
+    const struct gram_progress progress = {
+        .stage = "quantize", .item = item, .done = b->done, .total = b->linears, .unit = "linears"};
+    if (job && job->progress)
+        job->progress(job->user, &progress);
+}
+
+static enum gram_status code_slot(struct gram_blocks *b, size_t slot,
+                                  const struct gram_input_stats *stats, struct gram_error *err)
+{
+    GRAM_TRY(gram_stream_poll(&b->q->stream, err));
+    report(b, b->units[slot]->slot->op);
+    GRAM_TRY(gram_blocks_code(b, slot, stats, err));
+    b->done++;
+    return b->is_calibrated ? gram_blocks_bind_made(b, slot, err) : GRAM_OK;
+}
+
+static enum gram_status code_stage(struct gram_blocks *b, const struct gram_block *block,
+                                   const struct stage *stage, const struct gram_block_stats *stats,
+                                   struct gram_error *err)
+{
+    for (int n = block->first; n < block->end; n++) {
+        const struct gram_node *node = &b->graph.nodes[n];
+        if (takes_part(stage, node))
+            GRAM_TRY(code_slot(b, (size_t)node->params[0],
+                               stats ? gram_block_stats_of(stats, node) : NULL, err));
+    }
+    return GRAM_OK;
+}
+
+static enum gram_status make_stage(struct gram_blocks *b, const struct gram_block *block,
+                                   struct stage *stage, struct gram_error *err)
+{
+    struct gram_block_stats stats = {0};
+
+    if (!b->is_calibrated)
+        return code_stage(b, block, stage, NULL, err);
+    enum gram_status status = gram_block_stats_open(&stats, &b->graph, block->first, block->end,
+                                                    stage_needs, stage, err);
+    if (status == GRAM_OK)
+        status = gram_runner_block(&b->runner, block, &b->boundary, NULL, &stats, err);
+    if (status == GRAM_OK)
+        status = code_stage(b, block, stage, &stats, err);
+    gram_block_stats_reset(&stats);
+    return status;
+}
+
+/* Sequential: value by value, in the order of the graph, so that what a linear reads has gone through those
+ * before it as they will be. */
+static enum gram_status make_stages(struct gram_blocks *b, const struct gram_block *block,
+                                    struct gram_error *err)
+{
+    struct stage stage = {b, GRAM_NONE};
+    int last = GRAM_NONE;
+
+    if (!b->q->options->sequential || !b->is_calibrated)
+        return make_stage(b, block, &stage, err);
+    for (int n = block->first; n < block->end; n++) {
+        stage.value = b->graph.nodes[n].inputs[0];
+        if (stage.value == last || !takes_part(&stage, &b->graph.nodes[n]))
+            continue;
+        GRAM_TRY(make_stage(b, block, &stage, err));
+        last = stage.value;
+    }
+    return GRAM_OK;
+}
+
+/* ---- transforms ---- */
+
+/* The rewritten floats: what stays float is written, the rest is bound anew. */
+static enum gram_status settle_floats(struct gram_blocks *b, int layer, struct gram_error *err)
+{
+    for (size_t i = 0; i < b->q->ck.desc.n_slots; i++) {
+        if (!is_of(b, i, layer) || !b->units[i]->is_in_memory)
+            continue;
+        if (!has_codes(b->units[i])) {
+            GRAM_TRY(gram_blocks_put_floats(b, i, err));
+            if (b->is_calibrated)
+                GRAM_TRY(gram_blocks_bind_made(b, i, err));
+        } else if (b->is_calibrated) {
+            GRAM_TRY(gram_blocks_bind_floats(b, i, err));
+        }
+    }
+    return GRAM_OK;
+}
+
+static enum gram_status transform(struct gram_blocks *b, int layer, const struct gram_block *block,
+                                  struct gram_error *err)
+{
+    const struct gram_transform *t = b->q->transform;
+    struct gram_weights weights = {&b->q->ck.desc, b->values};
+    struct gram_block_stats stats = {0};
+    struct gram_transform_call call = {
+        .weights = &weights,
+        .layer = layer,
+        .graph = &b->graph,
+        .block = block,
+        .assigned = b->q->assigned,
+        .options = &b->q->transform_options,
+        .pool = b->q->rt->pool,
+    };
+    enum gram_status status = GRAM_OK;
+
+    if (block && t->needs) {
+        status = gram_block_stats_open(&stats, &b->graph, block->first, block->end,
+                                       transform_needs, b, err);
+        if (status == GRAM_OK)
+            status = gram_runner_block(&b->runner, block, &b->boundary, NULL, &stats, err);
+        call.stats = &stats;
+    }
+    if (status == GRAM_OK)
+        status = t->apply(&call, err);
+    gram_block_stats_reset(&stats);
+    return status == GRAM_OK ? settle_floats(b, layer, err) : status;
+}
+
+/* ---- the walk ---- */
+
+static void forget(struct gram_blocks *b)
+{
+    memset(b->values, 0, b->q->ck.desc.n_slots * sizeof *b->values);
+    gram_arena_reset(&b->block_arena);
+}
+
+static enum gram_status make_block(struct gram_blocks *b, const struct gram_block *block,
+                                   struct gram_error *err)
+{
+    GRAM_TRY(load_all(b, block->layer, err));
+    if (b->q->transform)
+        GRAM_TRY(transform(b, block->layer, block, err));
+    return make_stages(b, block, err);
+}
+
+/* Embedding, final norm and head: no block runs them, so there are no statistics. */
+static enum gram_status make_outside(struct gram_blocks *b, struct gram_error *err)
+{
+    const struct gram_model_desc *desc = &b->q->ck.desc;
+
+    if (is_done(b, -1))
+        return GRAM_OK;
+    for (size_t i = 0; i < desc->n_slots; i++) {
+        if (is_of(b, i, -1) && b->units[i]->is_in_memory)
+            GRAM_TRY(gram_blocks_load(b, i, err));
+    }
+    if (b->q->transform && b->q->transform->rewrites_outside)
+        GRAM_TRY(transform(b, -1, NULL, err));
+    for (size_t i = 0; i < desc->n_slots; i++) {
+        if (is_of(b, i, -1) && b->units[i]->is_in_memory && has_codes(b->units[i]))
+            GRAM_TRY(code_slot(b, i, NULL, err));
+    }
+    forget(b);
+    return GRAM_OK;
+}
+
+static enum gram_status embed(struct gram_blocks *b, struct gram_error *err)
+{
+    for (size_t i = 0; i < b->q->ck.desc.n_slots; i++) {
+        if (b->q->ck.desc.slots[i].kind == GRAM_KIND_EMBEDDING)
+            GRAM_TRY(gram_blocks_bind_made(b, i, err));
+    }
+    GRAM_TRY(gram_runner_embed(&b->runner, &b->boundary, err));
+    forget(b);
+    return GRAM_OK;
+}
+
+static enum gram_status pass_block(struct gram_blocks *b, const struct gram_block *block,
+                                   bool is_wanted_behind, struct gram_error *err)
+{
+    enum gram_status status = GRAM_OK;
+
+    if (!is_done(b, block->layer))
+        status = make_block(b, block, err);
+    else if (is_wanted_behind)
+        status = bind_all_made(b, block->layer, err);
+    if (status == GRAM_OK && is_wanted_behind)
+        status = gram_runner_block(&b->runner, block, &b->boundary, &b->boundary, NULL, err);
+    forget(b);
+    return status;
+}
+
+/* The last block with something to do; what is behind it needs no activations. */
+static int last_undone(const struct gram_blocks *b)
+{
+    int last = -1;
+    for (int i = 0; i < b->graph.n_blocks; i++)
+        last = is_done(b, b->graph.blocks[i].layer) ? last : i;
+    return last;
+}
+
+enum gram_status gram_blocks_make(struct gram_blocks *b, struct gram_error *err)
+{
+    const int last = last_undone(b);
+
+    GRAM_TRY(gram_checkpoint_open_unfinished(&b->made, gram_output_folder(b->q->output), err));
+    GRAM_TRY(make_outside(b, err));
+    if (b->is_calibrated && last >= 0) {
+        GRAM_TRY(gram_blocks_start(b, err));
+        GRAM_TRY(embed(b, err));
+    }
+    for (int i = 0; i <= last; i++)
+        GRAM_TRY(pass_block(b, &b->graph.blocks[i], b->is_calibrated && i < last, err));
+    return GRAM_OK;
+}

@@ -1,0 +1,70 @@
+/*
+ * The part of a job that works on whole blocks in memory: for methods that want the whole matrix or
+ * calibration, and for transforms. Block by block: load its weights, collect what its linears read, rewrite,
+ * solve, write; then bind what was written, exactly as a user's engine would, and run it to get
+ * what the next block reads. One block of float weights is in memory at a time.
+ *
+ * A finished block is taken over from an interrupted run by running what it wrote.
+ */
+#ifndef GRAM_QUANT_BLOCKS_H
+#define GRAM_QUANT_BLOCKS_H
+
+#include "base/runtime.h"
+#include "calib/runner.h"
+#include "quant/job.h"
+#include "quant/transform.h"
+#include "quant/write.h"
+
+struct gram_blocks {
+    struct quantize *q;
+    struct gram_kernels kernels;
+    struct gram_graph graph;
+    struct gram_unit **units;      /* [slots]: what becomes of the slot */
+    struct gram_binding *bindings; /* [slots] */
+    float **values;                /* [slots]: those of the block at hand, or NULL */
+    struct gram_method_options options;
+    struct gram_checkpoint made;   /* the output so far */
+
+    bool is_calibrated, spills;
+    struct gram_corpus corpus;
+    struct gram_runner runner;
+    struct gram_boundary boundary;
+    uint64_t linears, done;        /* for progress */
+
+    struct gram_arena arena, block_arena;
+};
+
+/* Does the recipe need this at all? Marks the units that are made in memory. */
+bool gram_blocks_plan(struct quantize *q);
+
+/* Read the calibration text, refuse what cannot work; nothing is written. */
+enum gram_status gram_blocks_open(struct gram_blocks *blocks, struct quantize *q,
+                                  struct gram_error *err);
+void gram_blocks_close(struct gram_blocks *blocks);
+
+/* Open what running blocks takes; the output is open. */
+enum gram_status gram_blocks_start(struct gram_blocks *blocks, struct gram_error *err);
+/* Make every unit in memory that is not done. All others are written. */
+enum gram_status gram_blocks_make(struct gram_blocks *blocks, struct gram_error *err);
+
+/* ---- bind.c ---- */
+
+/* Bind the slot to what was written of it, or to blocks->values. */
+enum gram_status gram_blocks_bind_made(struct gram_blocks *blocks, size_t slot,
+                                       struct gram_error *err);
+enum gram_status gram_blocks_bind_floats(struct gram_blocks *blocks, size_t slot,
+                                         struct gram_error *err);
+/* Read the slot's weights into blocks->values. GRAM_ENONFINITE names the place. */
+enum gram_status gram_blocks_load(struct gram_blocks *blocks, size_t slot, struct gram_error *err);
+
+/* ---- code_linear.c ---- */
+
+/* Choose codes for the slot's values by its unit's method and write them; values are lost. stats may
+ * be NULL. */
+enum gram_status gram_blocks_code(struct gram_blocks *blocks, size_t slot,
+                                  const struct gram_input_stats *stats, struct gram_error *err);
+/* Write the slot's values as a tensor of floats. */
+enum gram_status gram_blocks_put_floats(struct gram_blocks *blocks, size_t slot,
+                                        struct gram_error *err);
+
+#endif

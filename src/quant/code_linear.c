@@ -1,0 +1,124 @@
+/* One linear: solve, or fall back when that breaks down; measure; write; note. */
+#include <string.h>
+
+#include "quant/blocks.h"
+#include "quant/code_parts.h"
+
+static struct gram_writer writer_of(const struct gram_blocks *b)
+{
+    return (struct gram_writer){&b->q->stream, &b->q->layout, b->q->ck.store, false};
+}
+
+/* The unit is written: into the journal with it. */
+static enum gram_status settle(struct gram_blocks *b, struct gram_unit *unit, struct gram_error *err)
+{
+    unit->result.is_done = true;
+    gram_output_flush(&b->q->layout.shards[unit->shard].file);
+    return gram_journal_add(b->q->output, unit, err);
+}
+
+static void begin_result(struct gram_unit *unit)
+{
+    struct gram_unit_result fresh = {.output_error = -1};
+
+    memcpy(fresh.source_hash, unit->result.source_hash, sizeof fresh.source_hash);
+    unit->result = fresh;
+}
+
+/* A linear at work. */
+struct work {
+    struct gram_blocks *blocks;
+    struct gram_unit *unit;
+    struct gram_problem problem;
+    float *original; /* solvers overwrite their weights */
+    struct gram_coded coded;
+    struct gram_solution solution;
+    struct gram_arena arena;
+};
+
+static enum gram_status open_work(struct work *w, struct gram_error *err)
+{
+    const struct gram_scheme *scheme = &w->unit->how.scheme;
+    const struct gram_grid grid = gram_unit_grid(w->unit);
+    const struct gram_problem *p = &w->problem;
+    const size_t count = (size_t)(p->rows * p->cols);
+
+    w->original = gram_arena_take(&w->arena, count, sizeof *w->original);
+    if (!w->original ||
+        !gram_coded_open(&w->coded, &grid, p->rows, p->cols, gram_scheme_span(scheme, p->cols),
+                         scheme->granularity == GRAM_PER_TENSOR, &w->arena))
+        return gram_fail_memory(err, p->name);
+    memcpy(w->original, p->w, count * sizeof *w->original);
+    return GRAM_OK;
+}
+
+/* Arithmetic that broke down is no reason to lose the job: scale search always works. */
+static enum gram_status solve(struct work *w, struct gram_error *err)
+{
+    const struct gram_problem *p = &w->problem;
+    struct gram_error inner = {0};
+    enum gram_status status = w->unit->how.method->solve(&w->coded, p, &w->solution, &inner);
+
+    if (status == GRAM_ENUMERIC) {
+        gram_quantize_warn(w->blocks->q, "%s; %s is quantized by mse instead", inner.message,
+                           p->name);
+        memcpy(p->w, w->original, (size_t)(p->rows * p->cols) * sizeof *p->w);
+        w->unit->result.fell_back = true;
+        status = gram_solve_mse(&w->coded, p, &w->solution, &inner);
+    }
+    return status == GRAM_OK ? GRAM_OK : gram_fail(err, status, "%s", inner.message);
+}
+
+static enum gram_status store(struct work *w, struct gram_error *err)
+{
+    const struct gram_writer writer = writer_of(w->blocks);
+    struct gram_unit_result *result = &w->unit->result;
+    const struct gram_problem *p = &w->problem;
+
+    gram_solution_measure(&w->solution, &w->coded, w->original, p);
+    if (w->solution.weight_error < 0)
+        return gram_fail_memory(err, p->name);
+    GRAM_TRY(gram_write_coded(&writer, w->unit, &w->coded, err));
+    result->squared_error = w->solution.weight_error;
+    result->squares = gram_sum_squares(w->original, p->rows * p->cols);
+    result->output_error = w->solution.output_error;
+    result->damping = w->solution.damping_used;
+    result->tokens = p->stats ? (uint64_t)p->stats->tokens : 0;
+    return settle(w->blocks, w->unit, err);
+}
+
+enum gram_status gram_blocks_code(struct gram_blocks *b, size_t slot,
+                                  const struct gram_input_stats *stats, struct gram_error *err)
+{
+    const struct gram_weight_slot *at = &b->q->ck.desc.slots[slot];
+    struct work w = {
+        .blocks = b,
+        .unit = b->units[slot],
+        .problem = {.name = at->op,
+                    .w = b->values[slot],
+                    .rows = at->rows,
+                    .cols = at->cols,
+                    .stats = stats,
+                    .options = &b->options,
+                    .pool = b->q->rt->pool,
+                    .kernels = &b->kernels},
+    };
+
+    begin_result(w.unit);
+    enum gram_status status = open_work(&w, err);
+    if (status == GRAM_OK)
+        status = solve(&w, err);
+    if (status == GRAM_OK)
+        status = store(&w, err);
+    gram_arena_reset(&w.arena);
+    return status;
+}
+
+enum gram_status gram_blocks_put_floats(struct gram_blocks *b, size_t slot, struct gram_error *err)
+{
+    const struct gram_writer writer = writer_of(b);
+
+    begin_result(b->units[slot]);
+    GRAM_TRY(gram_write_floats(&writer, b->units[slot], b->values[slot], err));
+    return settle(b, b->units[slot], err);
+}

@@ -1,0 +1,57 @@
+/*
+ * The estimate adds up what is in memory at once in the largest block: its floats and their panels,
+ * one linear at work, statistics, activations of a call, the boundary.
+ */
+#include "quant/preflight.h"
+
+#include "base/checked.h"
+
+enum {
+    FIXED = 24 << 20, /* the program, its libraries and what they keep, the tables of the model */
+    CALL_ROWS = 512,  /* of the runner */
+};
+
+/* Of a linear being solved: the original, codes; X'X factored, with the copy in double or its inverse. */
+static int64_t work_bytes(const struct gram_weight_slot *slot, bool has_gram)
+{
+    const int64_t weights = slot->rows * slot->cols;
+    return 5 * weights + (has_gram ? 8 * slot->cols * slot->cols : 0);
+}
+
+static int64_t largest_block(const struct gram_blocks *b)
+{
+    const struct gram_model_desc *desc = &b->q->ck.desc;
+    int64_t floats = 0, gram = 0, work = 0;
+
+    for (size_t i = 0; i < desc->n_slots; i++) {
+        const struct gram_weight_slot *slot = &desc->slots[i];
+        if (slot->kind != GRAM_KIND_LINEAR || slot->layer != 0)
+            continue; /* blocks are alike */
+        floats += 4 * slot->rows * slot->cols;
+        gram = gram_max_i64(gram, 4 * slot->cols * slot->cols);
+        work = gram_max_i64(work, work_bytes(slot, b->is_calibrated));
+    }
+    return 2 * floats + floats / 4 + gram + work;
+}
+
+/* Of one call of the runner: values, keys and values of the layer that is run, activations as codes. */
+static int64_t activation_bytes(const struct gram_blocks *b)
+{
+    const struct gram_hparams *hp = &b->q->ck.desc.hp;
+    int64_t rows = gram_min_i64(CALL_ROWS, b->corpus.tokens);
+
+    for (size_t i = 0; i < b->corpus.n_windows; i++)
+        rows = gram_max_i64(rows, b->corpus.windows[i].n);
+    const int64_t floats = 3 * hp->hidden + 4 * hp->ffn + 2 * (hp->heads + 3 * hp->kv_heads) * hp->head_dim;
+    return 4 * rows * floats;
+}
+
+void gram_preflight_estimate(struct gram_preflight *out, const struct gram_blocks *b)
+{
+    const uint64_t limit = b->q->options->memory;
+    const int64_t boundary = 4 * b->corpus.tokens * b->q->ck.desc.hp.hidden;
+    const int64_t rest = FIXED + largest_block(b) + activation_bytes(b) + 12 * b->corpus.tokens;
+
+    out->spills = limit && (uint64_t)(rest + boundary) > limit;
+    out->memory = (uint64_t)(rest + (out->spills ? 0 : boundary));
+}

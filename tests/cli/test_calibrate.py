@@ -1,0 +1,180 @@
+"""gram quantize with calibration, from outside: what it gains and says, and that it ends in the same bytes."""
+import json
+import os
+import random
+import shutil
+import signal
+import struct
+import subprocess
+import time
+
+from gramcli import GRAM, SOURCE, Case, gram, main, model
+
+TEXT = os.path.join(SOURCE, "models", "hamlet-text")
+CALIBRATED = ("gptq", "ldlq", "gpfq", "autoround")
+
+
+def listing():
+    """Names of all methods."""
+    return [row["name"] for row in gram("methods", "--json").json["methods"]]
+
+
+def contents(folder):
+    result = {}
+    for name in sorted(os.listdir(folder)):
+        with open(os.path.join(folder, name), "rb") as f:
+            result[name] = f.read()
+    return result
+
+
+class Calibrated(Case):
+    def setUp(self):
+        super().setUp()
+        self.calib = os.path.join(TEXT, "calib.txt")
+        self.held_out = os.path.join(TEXT, "test.txt")
+
+    def command(self, out, scheme, method, *more):
+        return ("quantize", model(), "-o", self.path(out), "-s", scheme, "-m", method, "--calib", self.calib,
+                "--calib-tokens", "2048", "--calib-ctx", "128", "--json", *more)
+
+    def quantize(self, out, scheme, method, *more):
+        return self.assertDone(gram(*self.command(out, scheme, method, *more))).json
+
+    def divergence(self, out):
+        return self.assertDone(gram("eval", self.path(out), "--text", self.held_out, "--reference", model(),
+                                    "--max-tokens", "1024", "--ctx", "128", "--json")).json["kl_mean"]
+
+    def certificate(self, out):
+        with open(self.path(out, "gram.json")) as f:
+            return json.load(f)
+
+
+class Quality(Calibrated):
+    def test_gptq_is_nearer_to_the_reference_than_rounding(self):
+        for scheme in ("w4a16-g32", "w3a16-g32", "w2a16-g32"):
+            self.quantize("rtn", scheme, "rtn", "--force")
+            self.quantize("gptq", scheme, "gptq", "--force")
+            self.assertLess(self.divergence("gptq"), 0.8 * self.divergence("rtn"), scheme)
+
+    def test_every_method_is_as_good_as_rounding_or_refused(self):
+        some = ("--force", "--rule", "layers.[1-9].*=keep")
+        for scheme in ("w3a16-channel", "w2a16-g64-asym", "w8a8", "w4a16-tensor", "nf4", "ternary"):
+            self.quantize("rtn", scheme, "rtn", *some)
+            worst = 1.5 * self.divergence("rtn") + 1e-3  # of one block, a few bits more or less are chance
+            for method in listing():
+                r = gram(*self.command(method, scheme, method, *some))
+                if r.code == 2:
+                    self.assertIn("integer grids", r.err)
+                    continue
+                self.assertDone(r)
+                self.assertDone(gram("check", self.path(method)))
+                self.assertLess(self.divergence(method), worst, (scheme, method))
+
+    def test_the_certificate_says_what_was_seen(self):
+        report = self.quantize("out", "w4a16-g32", "gptq")
+        cert = self.certificate("out")
+        self.assertEqual(report["calibration_tokens"], 2048)
+        self.assertEqual(cert["calibration"]["tokens"], 2048)
+        self.assertIn(cert["calibration"]["windows"], (16, 17))
+        linears = [t for t in cert["tensors"] if t.get("method") == "gptq"]
+        self.assertEqual(len(linears), report["linears"])
+        for tensor in linears:
+            self.assertEqual(tensor["tokens"], 2048)
+            self.assertGreater(tensor["output_mse"], 0)
+            self.assertGreater(tensor["snr_db"], 10)
+            self.assertGreaterEqual(tensor["damping"], 0.01)
+            self.assertNotIn("fallback", tensor)
+
+
+class Sameness(Calibrated):
+    def test_threads_do_not_change_the_bytes(self):
+        for method in ("gptq", "hqq"):
+            folders = []
+            for threads in (1, 2, 4):
+                out = "%s-%d" % (method, threads)
+                self.quantize(out, "w3a16-g32", method, "-t", str(threads))
+                folders.append(contents(self.path(out)))
+            self.assertEqual(folders[0], folders[1])
+            self.assertEqual(folders[0], folders[2])
+
+    def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(self):
+        began = time.time()
+        self.quantize("whole", "w3a16-g32", "gptq")
+        seconds = time.time() - began
+        whole = contents(self.path("whole"))
+        random.seed(7)
+        for i in range(6):
+            out = "killed-%d" % i
+            job = subprocess.Popen([GRAM, *self.command(out, "w3a16-g32", "gptq")],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(random.random() * seconds)
+            job.send_signal(signal.SIGKILL)
+            job.wait()
+            if not os.path.exists(self.path(out)):
+                self.quantize(out, "w3a16-g32", "gptq")
+            self.assertEqual(contents(self.path(out)), whole)
+            self.assertFalse(os.path.exists(self.path(out + ".partial")))
+
+    def test_another_text_or_option_starts_afresh_and_says_so(self):
+        for change in (["--calib", self.held_out], ["--damp", "0.05"], ["--no-act-order"],
+                       ["--calib-tokens", "1024"]):
+            job = subprocess.Popen([GRAM, *self.command("out", "w3a16-g32", "gptq", "-t", "1")],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            while job.poll() is None and not self.has_journal():
+                time.sleep(0.01)
+            job.send_signal(signal.SIGKILL)
+            job.wait()
+            if os.path.exists(self.path("out")):
+                self.skipTest("the job was done before it could be killed")
+            again = gram(*self.command("out", "w3a16-g32", "gptq", *change))
+            self.assertDone(again)
+            self.assertIn("starting afresh", again.err)
+            self.quantize("fresh", "w3a16-g32", "gptq", *change)
+            self.assertEqual(contents(self.path("out")), contents(self.path("fresh")))
+            for name in ("out", "fresh"):
+                shutil.rmtree(self.path(name))
+
+    def has_journal(self):
+        try:
+            with open(self.path("out.partial", "journal")) as f:
+                return f.read().count("\n") > 2
+        except FileNotFoundError:
+            return False
+
+
+class Refused(Calibrated):
+    def test_a_calibrated_method_without_text(self):
+        for method in CALIBRATED:
+            r = gram("quantize", model(), "-o", self.path("out"), "-s", "w4a16-g32", "-m", method)
+            self.assertFails(r, 2, "--calib")
+
+    def test_text_that_is_too_short(self):
+        with open(self.path("empty"), "w") as f:
+            f.write("")
+        r = gram(*self.command("out", "w4a16-g32", "gptq", "--calib", self.path("empty")))
+        self.assertNotEqual(r.code, 0)
+        with open(self.path("short"), "w") as f:
+            f.write("To be, or not to be, that is the question.")
+        r = self.assertDone(gram(*self.command("out", "w4a16-g32", "gptq", "--calib", self.path("short"))))
+        self.assertRegex(r.err, r"calibration: \d+ tokens are fewer than the 640 inputs of \d+ linears")
+
+    def test_too_little_memory(self):
+        r = gram(*self.command("out", "w4a16-g32", "gptq", "--memory", "10m"))
+        self.assertFails(r, 2, "memory")
+        self.assertFalse(os.path.exists(self.path("out.partial")))
+
+    def test_a_weight_that_is_not_a_number(self):
+        shutil.copytree(model(), self.path("model"))
+        with open(self.path("model", "model.safetensors"), "r+b") as f:
+            size = struct.unpack("<Q", f.read(8))[0]
+            header = json.loads(f.read(size))
+            f.seek(8 + size + header["model.layers.2.mlp.up_proj.weight"]["data_offsets"][0] + 2 * 256 + 6)
+            f.write(b"\xc0\x7f")
+        r = gram("quantize", self.path("model"), "-o", self.path("out"), "-s", "w4a16-g32", "-m", "gptq",
+                 "--calib", self.calib, "--calib-tokens", "1024")
+        self.assertFails(r, 1, "model.layers.2.mlp.up_proj.weight[1, 3] is nan")
+        self.assertFalse(os.path.exists(self.path("out.partial")))
+
+
+if __name__ == "__main__":
+    main()
