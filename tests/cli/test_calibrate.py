@@ -1,4 +1,4 @@
-"""gram quantize with calibration, from outside: what it gains, what it says, and the same bytes at the end."""
+"""gram quantize with calibration, from outside: what it gains, what it says, the same bytes at the end."""
 import json
 import os
 import random
