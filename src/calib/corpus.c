@@ -4,17 +4,15 @@
 #include <string.h>
 
 #include "base/checked.h"
-#include "base/file.h"
 #include "base/hash.h"
 #include "base/rng.h"
-#include "calib/record.h"
+#include "calib/record_file.h"
 
 struct reader {
     struct gram_corpus *corpus;
     const struct gram_tokenizer *tokenizer;
     const struct gram_corpus_options *options;
-    struct gram_ids ids;  /* of all texts so far */
-    struct gram_buf text; /* of a record */
+    struct gram_ids ids; /* of all texts so far */
 };
 
 void gram_corpus_reset(struct gram_corpus *corpus)
@@ -35,110 +33,19 @@ static enum gram_status add_text(struct reader *r, const char *text, size_t n, c
     return status == GRAM_OK ? GRAM_OK : gram_fail(err, status, "%s: %s", where, inner.message);
 }
 
-static enum gram_status add_record(struct reader *r, const json_t *record, const char *where,
+static enum gram_status add_plain(void *reader, const char *text, size_t n, const char *where,
+                                  struct gram_error *err)
+{
+    return add_text(reader, text, n, where, err);
+}
+
+static enum gram_status add_record(void *reader, const struct gram_record *record, const char *where,
                                    struct gram_error *err)
 {
-    r->text.len = 0;
-    GRAM_TRY(gram_record_text(&r->text, record, where, err));
-    if (r->text.failed)
-        return gram_fail_memory(err, where);
+    struct reader *r = reader;
+
     r->corpus->records++;
-    return r->text.len > 0 ? add_text(r, r->text.at, r->text.len, where, err) : GRAM_OK;
-}
-
-static bool is_blank(const char *s, size_t n)
-{
-    return strspn(s, " \t\r") >= n;
-}
-
-static enum gram_status add_line(struct reader *r, const char *line, size_t n, int64_t number,
-                                 struct gram_error *err)
-{
-    char where[600];
-    json_t *record;
-
-    snprintf(where, sizeof where, "%s: record in line %" PRId64, r->options->path, number);
-    GRAM_TRY(gram_json_parse(&record, line, n, where, err));
-    const enum gram_status status = add_record(r, record, where, err);
-    json_decref(record);
-    return status;
-}
-
-static enum gram_status add_lines(struct reader *r, const char *bytes, size_t n,
-                                  struct gram_error *err)
-{
-    struct gram_buf line = {0}; /* terminated, as is_blank() wants it */
-    enum gram_status status = GRAM_OK;
-    int64_t number = 1;
-
-    for (size_t at = 0; at < n && status == GRAM_OK; number++) {
-        const char *newline = memchr(bytes + at, '\n', n - at);
-        const size_t len = newline ? (size_t)(newline - bytes) - at : n - at;
-        line.len = 0;
-        gram_buf_add(&line, bytes + at, len);
-        at += len + 1;
-        if (line.failed)
-            status = gram_fail_memory(err, r->options->path);
-        else if (len > 0 && !is_blank(line.at, len))
-            status = add_line(r, line.at, len, number, err);
-    }
-    gram_buf_reset(&line);
-    return status;
-}
-
-/* A list of records. */
-static enum gram_status add_list(struct reader *r, const char *bytes, size_t n,
-                                 struct gram_error *err)
-{
-    const char *path = r->options->path;
-    enum gram_status status = GRAM_OK;
-    json_t *root;
-
-    GRAM_TRY(gram_json_parse(&root, bytes, n, path, err));
-    if (!json_is_array(root))
-        status = gram_fail(err, GRAM_EFORMAT, "%s: not a list of records", path);
-    for (size_t i = 0; status == GRAM_OK && i < json_array_size(root); i++) {
-        char where[600];
-        snprintf(where, sizeof where, "%s: record %zu", path, i + 1);
-        status = add_record(r, json_array_get(root, i), where, err);
-    }
-    json_decref(root);
-    return status;
-}
-
-static enum gram_status add_plain(struct reader *r, const char *bytes, size_t n,
-                                  struct gram_error *err)
-{
-    return add_text(r, bytes, n, r->options->path, err);
-}
-
-static bool ends_with(const char *path, const char *ending)
-{
-    const size_t n = strlen(path), m = strlen(ending);
-    return n >= m && strcmp(path + n - m, ending) == 0;
-}
-
-/* By the ending of the path; the last one fits all. */
-static const struct source {
-    const char *ending;
-    enum gram_status (*add)(struct reader *, const char *, size_t, struct gram_error *);
-} sources[] = {{".jsonl", add_lines}, {".json", add_list}, {"", add_plain}};
-
-static enum gram_status add_file(struct reader *r, const struct gram_file *file,
-                                 struct gram_error *err)
-{
-    static const char mark[] = "\xef\xbb\xbf"; /* a byte order mark is no text */
-    size_t n = (size_t)gram_file_size(file);
-    const char *bytes = gram_file_view(file, 0, n);
-    const struct source *source = sources;
-
-    if (n >= 3 && memcmp(bytes, mark, 3) == 0) {
-        bytes += 3;
-        n -= 3;
-    }
-    while (!ends_with(r->options->path, source->ending))
-        source++;
-    return n > 0 ? source->add(r, bytes, n, err) : GRAM_OK;
+    return add_text(r, record->text.at, record->text.len, where, err);
 }
 
 /* Fisher and Yates, from the end. */
@@ -218,18 +125,15 @@ enum gram_status gram_corpus_read(struct gram_corpus *corpus, const struct gram_
                                   const struct gram_corpus_options *options, struct gram_error *err)
 {
     struct reader r = {.corpus = corpus, .tokenizer = tokenizer, .options = options};
-    struct gram_file *file;
+    struct gram_record_reader records = {.record = add_record, .text = add_plain, .user = &r};
 
     *corpus = (struct gram_corpus){0};
     GRAM_ASSERT(options->context >= 2);
-    GRAM_TRY(gram_file_open(&file, options->path, err));
-    enum gram_status status = add_file(&r, file, err);
-    gram_file_close(&file);
+    enum gram_status status = gram_record_file_read(&records, options->path, err);
     if (status == GRAM_OK)
         status = take_windows(&r, err);
     if (status == GRAM_OK)
         gram_corpus_hash(corpus);
     gram_ids_reset(&r.ids);
-    gram_buf_reset(&r.text);
     return status;
 }

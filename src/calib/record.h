@@ -5,9 +5,22 @@
 #include "base/buf.h"
 #include "base/json.h"
 
-/* Append the record's text. where names the record in errors. Returns GRAM_OK or GRAM_EFORMAT; memory: see
- * text->failed. */
-enum gram_status gram_record_text(struct gram_buf *text, const json_t *record, const char *where,
+/* Bytes [begin, end) of the text that answer what stands before them: what an assistant says, a response, an
+ * output; of a plain text, all. */
+struct gram_record_answer {
+    size_t begin, end;
+};
+
+/* Zero bytes are a valid empty one; used again for the next record. Release with gram_record_reset(). */
+struct gram_record {
+    struct gram_buf text;
+    struct gram_record_answer *answers; /* in their order */
+    size_t n_answers, cap_answers;
+};
+
+/* Fill in the record. where names it in errors. Returns GRAM_OK, GRAM_EFORMAT, GRAM_ENOMEM. */
+enum gram_status gram_record_read(struct gram_record *out, const json_t *record, const char *where,
                                   struct gram_error *err);
+void gram_record_reset(struct gram_record *record);
 
 #endif
