@@ -16,7 +16,7 @@ struct gram_model {
     struct gram_graph graph;
     struct gram_binding *bindings; /* one per slot of ck.desc */
     struct gram_arena arena;       /* bindings and what they own */
-    void *packed;                  /* block of all panels, in memory of its own ... */
+    void *packed;                  /* block of all panels, in the arena ... */
     struct gram_file *packed_file; /* ... or in the file that was mapped instead */
     size_t packed_bytes;
     char scheme[GRAM_SCHEME_NAME];

@@ -11,7 +11,6 @@
 #include <inttypes.h>
 
 #include "base/checked.h"
-#include "base/pages.h"
 #include "engine/packed.h"
 #include "kernels/panels.h"
 
@@ -185,7 +184,7 @@ static enum gram_status make_key(char hex[GRAM_SHA256_HEX], const struct way *co
 static enum gram_status map_new(const struct way *const *ways, struct gram_model *model,
                                 struct gram_error *err)
 {
-    model->packed = gram_pages_map(model->packed_bytes);
+    model->packed = gram_arena_take(&model->arena, model->packed_bytes, 1);
     if (!model->packed)
         return gram_fail_memory(err, model->ck.path);
     place_all(ways, model, model->packed);
@@ -239,6 +238,5 @@ enum gram_status gram_model_pack(struct gram_model *model, struct gram_error *er
 
 void gram_model_unpack(struct gram_model *model)
 {
-    gram_pages_unmap(model->packed, model->packed_bytes);
     gram_file_close(&model->packed_file);
 }
