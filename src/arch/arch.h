@@ -82,6 +82,11 @@ enum gram_status gram_arch_describe(struct gram_model_desc *desc, const json_t *
                                     const char *where, struct gram_arena *arena,
                                     struct gram_error *err);
 
+/* Make the head of a model with tied embeddings a weight of its own, whose other name is the embedding's:
+ * slots are listed anew, in the arena. Nothing to do if it is one. GRAM_ENOMEM. */
+enum gram_status gram_arch_untie(struct gram_model_desc *desc, struct gram_arena *arena,
+                                 struct gram_error *err);
+
 /* Record the model as a graph; parameters are indices into desc->slots. Release with
  * gram_graph_reset(), also after a failure. Returns GRAM_OK or GRAM_ENOMEM. */
 enum gram_status gram_arch_build(const struct gram_model_desc *desc, struct gram_graph *graph,

@@ -104,6 +104,29 @@ enum gram_status gram_slots_fill(struct gram_model_desc *desc, struct gram_arena
     return ok ? GRAM_OK : gram_fail_memory(err, "the list of weights");
 }
 
+/* The head comes last, so that all others keep their places. */
+enum gram_status gram_arch_untie(struct gram_model_desc *desc, struct gram_arena *arena,
+                                 struct gram_error *err)
+{
+    const size_t n = desc->n_slots, embed = (size_t)gram_slot_find(desc, GRAM_W_EMBED, -1);
+    const struct gram_weight_spec *head = &desc->arch->weights[desc->arch->n_weights - 1];
+    struct gram_weight_slot *slots;
+
+    if (!desc->hp.tied)
+        return GRAM_OK;
+    GRAM_ASSERT(head->role == GRAM_W_LM_HEAD);
+    slots = gram_arena_take(arena, n + 1, sizeof *slots);
+    if (!slots || !fill(&slots[n], head, -1, &desc->hp, arena))
+        return gram_fail_memory(err, "the list of weights");
+    memcpy(slots, desc->slots, n * sizeof *slots);
+    slots[n].alias = slots[embed].tensor;
+    slots[embed].alias = NULL;
+    desc->slots = slots;
+    desc->n_slots = n + 1;
+    desc->hp.tied = false;
+    return GRAM_OK;
+}
+
 int gram_slot_find(const struct gram_model_desc *desc, enum gram_role role, int layer)
 {
     for (size_t i = 0; i < desc->n_slots; i++) {

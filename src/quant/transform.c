@@ -6,11 +6,33 @@
 
 static const struct gram_choice choices[] = {
     {"none", "weights as they are"},
+    {"smoothquant", "makes inputs easy to round to int8, and weights harder, channel by channel"},
+    {"awq", "scales up the weights whose inputs are large, and clips those that stretch their group"},
+    {"rotate", "spreads outliers over all channels with random Hadamard rotations"},
     {NULL, NULL},
 };
 
 static const struct gram_transform transforms[] = {
     {.about = &choices[0]},
+    {
+        .about = &choices[1],
+        .needs = GRAM_NEED_RANGE | GRAM_NEED_GRAM,
+        .check = gram_smoothquant_check,
+        .apply = gram_smoothquant_apply,
+    },
+    {
+        .about = &choices[2],
+        .needs = GRAM_NEED_RANGE | GRAM_NEED_MEAN_ABS | GRAM_NEED_GRAM,
+        .check = gram_awq_check,
+        .apply = gram_awq_apply,
+    },
+    {
+        .about = &choices[3],
+        .rewrites_outside = true,
+        .unties = true,
+        .check = gram_rotate_check,
+        .apply = gram_rotate_apply,
+    },
 };
 
 const struct gram_choice *gram_transforms(void)

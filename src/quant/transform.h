@@ -20,14 +20,16 @@ struct gram_weights {
 struct gram_transform_options {
     double alpha;     /* smoothquant: share of the difficulty that weights take over [0.5]; < 0: searched */
     int grid;         /* awq: ratios tried [20] */
-    bool clip;        /* awq: search for clipping too [true] */
-    uint64_t seed;    /* rotation: of the signs */
+    bool clip;        /* awq: search for clipping too, which is no longer the same function [true] */
+    uint64_t seed;    /* rotate: of the signs */
+    bool as_reference; /* no more places than the reference implementation: smoothquant behind norms alone,
+                          awq not where heads share values; awq clips whatever the method [false] */
 };
-#define GRAM_TRANSFORM_OPTIONS_INIT {0.5, 20, true, 0}
+#define GRAM_TRANSFORM_OPTIONS_INIT {0.5, 20, true, 0, false}
 
 /* A block at work. */
 struct gram_transform_call {
-    struct gram_weights *weights;             /* of this layer; -1: embedding, final norm and head */
+    struct gram_weights *weights;             /* all of this layer; -1: embedding, final norm and head */
     int layer;
     const struct gram_graph *graph;
     const struct gram_block *block;           /* NULL for layer -1 */
@@ -38,14 +40,23 @@ struct gram_transform_call {
     char note[160];                           /* out: what was chosen, for the report; "" */
 };
 
+/* Refuse a model that it cannot rewrite, with a sentence. */
+typedef enum gram_status gram_transform_check_fn(const struct gram_model_desc *desc, struct gram_error *err);
+/* Rewrite the weights at hand and fill the note. GRAM_ENOMEM. */
+typedef enum gram_status gram_transform_apply_fn(struct gram_transform_call *call, struct gram_error *err);
+
 struct gram_transform {
     const struct gram_choice *about;
     unsigned needs; /* enum gram_need, at every linear of the block */
     bool rewrites_outside; /* is applied to layer -1 too, before the blocks */
-    /* Refuse a model that it cannot rewrite (tied head under rotation, a bias in the way). */
-    enum gram_status (*check)(const struct gram_model_desc *desc, struct gram_error *err);
-    enum gram_status (*apply)(struct gram_transform_call *call, struct gram_error *err);
+    bool unties; /* a head that is the embedding becomes a weight of its own, filled from it: desc, graph and
+                    weights are those of an untied model (gram_arch_untie()) */
+    gram_transform_check_fn *check;
+    gram_transform_apply_fn *apply;
 };
+
+gram_transform_check_fn gram_smoothquant_check, gram_awq_check, gram_rotate_check;
+gram_transform_apply_fn gram_smoothquant_apply, gram_awq_apply, gram_rotate_apply;
 
 /* GRAM_EINVAL, with the names that there are, for an unknown one. "none" gives NULL. */
 enum gram_status gram_transform_find(const struct gram_transform **out, const char *name,
