@@ -10,7 +10,7 @@ struct quantize_options {
     struct common_options common;
     const char *out, *scheme, *method, *recipe, *scale_dtype;
     struct text_list rules;
-    const char *transform, *calib;
+    const char *transform, *calib, *observer;
     int64_t calib_tokens, calib_context, seed, iterations;
     double damping;
     uint64_t max_shard, memory;
@@ -47,6 +47,9 @@ static const struct option_row rows[] = {
      .high = 1e12, .help = "most tokens of it, 0 for all", .offset = AT(calib_tokens)},
     {.name = "calib-ctx", .type = OPTION_INT, .argument = "N", .low = 2, .high = 1 << 27,
      .help = "tokens per window [the model's limit, at most 2048]", .offset = AT(calib_context)},
+    {.name = "observer", .type = OPTION_CHOICE, .argument = "NAME",
+     .choices = gram_activation_observers,
+     .help = "range that static activations keep [minmax]", .offset = AT(observer)},
     {.name = "memory", .type = OPTION_SIZE, .argument = "SIZE", .low = 1, .high = 1e18,
      .help = "most memory that calibration may take; activations go to a file before it is refused "
              "[no limit]", .offset = AT(memory)},
@@ -174,6 +177,7 @@ static enum gram_status quantize(const struct invocation *in, const struct rules
     options.calibration = o->calib;
     options.calibration_tokens = o->calib_tokens;
     options.calibration_context = o->calib_context;
+    options.observer = o->observer;
     options.memory = o->memory;
     options.seed = (uint64_t)o->seed;
     options.damping = o->damping;

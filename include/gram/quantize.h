@@ -19,6 +19,7 @@ struct gram_choice {
 GRAM_API const struct gram_choice *gram_schemes(void); /* presets: "w4a16", "w8a8", "bf16", ... */
 GRAM_API const struct gram_choice *gram_methods(void); /* "rtn", "mse", "gptq", ... */
 GRAM_API const struct gram_choice *gram_transforms(void); /* "none", ... */
+GRAM_API const struct gram_choice *gram_activation_observers(void); /* "minmax", "mse", ... */
 
 /* One line of a recipe: linears whose name matches get this scheme and method. */
 struct gram_recipe_rule {
@@ -64,6 +65,7 @@ struct gram_quantize_options {
     bool act_order;           /* gptq, ldlq: columns with large inputs first [true] */
     int64_t iterations;       /* of iterative methods; 0 = the method's own, -1 = none [0] */
     bool sequential;          /* linears of a block see what those before them have become [true] */
+    const char *observer;     /* of static activations: which range of them is kept; NULL = "minmax" */
 };
 #define GRAM_QUANTIZE_OPTIONS_INIT                                                                   \
     {.struct_size = sizeof(struct gram_quantize_options), .max_shard_bytes = 5000000000u,          \

@@ -71,16 +71,29 @@ static struct gram_clip clip_torch(const struct gram_input_stats *stats,
     return gram_clip_torch(stats->histogram, levels);
 }
 
-static const struct gram_observer observers[] = {
-    {"minmax", "all values that calibration saw", GRAM_NEED_RANGE, clip_minmax},
-    {"moving-average", "range of a window, averaged over windows with weight 0.01",
-     GRAM_NEED_RANGE, clip_moving},
-    {"percentile", "99.99 % of the values", GRAM_NEED_HISTOGRAM, clip_percentile},
-    {"mse", "least squared error", GRAM_NEED_HISTOGRAM, clip_mse},
-    {"entropy", "least divergence from the distribution of values (TensorRT)", GRAM_NEED_HISTOGRAM,
-     clip_entropy},
-    {"torch-histogram", "the search of torch's HistogramObserver", GRAM_NEED_HISTOGRAM, clip_torch},
+static const struct gram_choice choices[] = {
+    {"minmax", "all values that calibration saw"},
+    {"moving-average", "range of a window, averaged over windows with weight 0.01"},
+    {"percentile", "99.99 % of the values"},
+    {"mse", "least squared error"},
+    {"entropy", "least divergence from the distribution of values (TensorRT)"},
+    {"torch-histogram", "the search of torch's HistogramObserver"},
+    {NULL, NULL},
 };
+
+static const struct gram_observer observers[] = {
+    {&choices[0], GRAM_NEED_RANGE, clip_minmax},
+    {&choices[1], GRAM_NEED_RANGE, clip_moving},
+    {&choices[2], GRAM_NEED_HISTOGRAM, clip_percentile},
+    {&choices[3], GRAM_NEED_HISTOGRAM, clip_mse},
+    {&choices[4], GRAM_NEED_HISTOGRAM, clip_entropy},
+    {&choices[5], GRAM_NEED_HISTOGRAM, clip_torch},
+};
+
+const struct gram_choice *gram_activation_observers(void)
+{
+    return choices;
+}
 
 const struct gram_observer *gram_observers(size_t *n)
 {
@@ -91,7 +104,7 @@ const struct gram_observer *gram_observers(size_t *n)
 const struct gram_observer *gram_observer_find(const char *name)
 {
     for (size_t i = 0; i < sizeof observers / sizeof *observers; i++) {
-        if (strcmp(observers[i].name, name) == 0)
+        if (strcmp(observers[i].about->name, name) == 0)
             return &observers[i];
     }
     return NULL;

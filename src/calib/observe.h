@@ -5,6 +5,7 @@
 #ifndef GRAM_CALIB_OBSERVE_H
 #define GRAM_CALIB_OBSERVE_H
 
+#include <gram/quantize.h>
 #include "calib/histogram.h"
 #include "calib/stats.h"
 
@@ -46,7 +47,7 @@ struct gram_clip gram_clip_entropy(const struct gram_histogram *h,
 struct gram_clip gram_clip_torch(const struct gram_histogram *h, const struct gram_levels *levels);
 
 struct gram_observer {
-    const char *name, *text;
+    const struct gram_choice *about;
     unsigned needs; /* enum gram_need */
     struct gram_clip (*clip)(const struct gram_input_stats *stats,
                              const struct gram_levels *levels);

@@ -126,10 +126,10 @@ static enum gram_status check_container(const struct gram_model_desc *desc,
         const char *container = gram_scheme_container(s);
         if (!container)
             continue;
-        if (s->is_static)
+        if (s->is_static && desc->slots[i].kind != GRAM_KIND_LINEAR)
             return gram_fail(err, GRAM_EUNSUPPORTED,
-                             "%s: static activations need calibration, which no method here does; "
-                             "use w8a8",
+                             "%s: calibration does not see what it reads, so its activations cannot "
+                             "be static; give it w8a8 by a rule",
                              desc->slots[i].op);
         first = first ? first : s;
         const bool is_same = strcmp(container, gram_scheme_container(first)) == 0;

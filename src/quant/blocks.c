@@ -12,7 +12,8 @@ static bool is_in_memory(const struct quantize *q, const struct gram_unit *unit)
 {
     if (!unit->slot)
         return false;
-    if (unit->how.scheme.kind == GRAM_SCHEME_CODES && !gram_method_streams(unit->how.method))
+    if (unit->how.scheme.kind == GRAM_SCHEME_CODES &&
+        (unit->how.scheme.is_static || !gram_method_streams(unit->how.method)))
         return true;
     return q->transform && (unit->slot->layer >= 0 || q->transform->rewrites_outside);
 }
@@ -100,7 +101,7 @@ static unsigned stage_needs(void *context, const struct gram_node *node)
 
     if (!takes_part(stage, node))
         return 0;
-    return stage->blocks->units[node->params[0]]->how.method->needs | GRAM_NEED_GRAM;
+    return gram_blocks_needs(stage->blocks, stage->blocks->units[node->params[0]]) | GRAM_NEED_GRAM;
 }
 
 static unsigned transform_needs(void *context, const struct gram_node *node)

@@ -10,6 +10,7 @@
 #define GRAM_QUANT_BLOCKS_H
 
 #include "base/runtime.h"
+#include "calib/observe.h"
 #include "calib/runner.h"
 #include "quant/job.h"
 #include "quant/transform.h"
@@ -23,6 +24,7 @@ struct gram_blocks {
     struct gram_binding *bindings; /* [slots] */
     float **values;                /* [slots]: those of the block at hand, or NULL */
     struct gram_method_options options;
+    const struct gram_observer *observer; /* of static activations */
     struct gram_checkpoint made;   /* the output so far */
 
     bool is_calibrated, spills;
@@ -36,6 +38,9 @@ struct gram_blocks {
 
 /* Does the recipe need this at all? Marks the units that are made in memory. */
 bool gram_blocks_plan(struct quantize *q);
+
+/* enum gram_need: what must be known of the inputs of a unit. */
+unsigned gram_blocks_needs(const struct gram_blocks *blocks, const struct gram_unit *unit);
 
 /* Read the calibration text, refuse what cannot work; nothing is written. */
 enum gram_status gram_blocks_open(struct gram_blocks *blocks, struct quantize *q,

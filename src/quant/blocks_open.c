@@ -8,21 +8,27 @@
 
 enum { DEFAULT_CONTEXT = 2048 };
 
-static unsigned needs_of(const struct gram_unit *unit)
+unsigned gram_blocks_needs(const struct gram_blocks *b, const struct gram_unit *unit)
 {
-    return unit->is_in_memory && unit->how.scheme.kind == GRAM_SCHEME_CODES
-               ? unit->how.method->needs
-               : 0;
+    const struct gram_scheme *scheme = &unit->how.scheme;
+
+    if (!unit->is_in_memory || scheme->kind != GRAM_SCHEME_CODES)
+        return 0;
+    return unit->how.method->needs | (scheme->is_static ? b->observer->needs : 0);
 }
 
 /* The first that needs calibration, for sentences; NULL if none does. */
-static const char *who_needs(const struct quantize *q)
+static const char *who_needs(const struct gram_blocks *b)
 {
+    const struct quantize *q = b->q;
+
     if (q->transform && q->transform->needs)
         return q->transform->about->name;
     for (int64_t i = 0; i < q->layout.n_units; i++) {
-        if (needs_of(&q->layout.units[i]))
-            return q->layout.units[i].how.method->about->name;
+        const struct gram_unit *unit = &q->layout.units[i];
+        if (gram_blocks_needs(b, unit))
+            return unit->how.scheme.is_static ? "a scheme with static activations"
+                                              : unit->how.method->about->name;
     }
     return NULL;
 }
@@ -62,7 +68,7 @@ static void warn_of_few_tokens(const struct gram_blocks *b)
 
     for (int64_t i = 0; i < b->q->layout.n_units; i++) {
         const struct gram_unit *unit = &b->q->layout.units[i];
-        if (!(needs_of(unit) & GRAM_NEED_GRAM) || unit->slot->cols <= b->corpus.tokens)
+        if (!(gram_blocks_needs(b, unit) & GRAM_NEED_GRAM) || unit->slot->cols <= b->corpus.tokens)
             continue;
         first = first ? first : unit;
         n++;
@@ -121,10 +127,10 @@ static void identify(struct gram_blocks *b)
     char text[512];
 
     const int n = snprintf(
-        text, sizeof text, "%s %s %s %" PRId64 " %" PRIu64 " %a %d %" PRId64 " %d",
+        text, sizeof text, "%s %s %s %" PRId64 " %" PRIu64 " %a %d %" PRId64 " %d %s",
         b->corpus.hash, b->q->transform ? b->q->transform->about->name : "none",
         gram_runtime_cpu(b->q->rt), o->calibration_context, o->seed, o->damping, o->act_order,
-        o->iterations, o->sequential);
+        o->iterations, o->sequential, b->observer->about->name);
     gram_sha256_init(&hash);
     gram_sha256_add(&hash, text, (size_t)n);
     gram_sha256_hex(&hash, b->q->calibration);
@@ -148,11 +154,21 @@ static bool take_tables(struct gram_blocks *b)
     return true;
 }
 
+static enum gram_status find_observer(struct gram_blocks *b, struct gram_error *err)
+{
+    const char *name = b->q->options->observer ? b->q->options->observer : "minmax";
+
+    b->observer = gram_observer_find(name);
+    return b->observer ? GRAM_OK
+                       : gram_fail(err, GRAM_EINVAL,
+                                   "unknown observer '%.64s'; --help of quantize lists all", name);
+}
+
 enum gram_status gram_blocks_open(struct gram_blocks *b, struct quantize *q, struct gram_error *err)
 {
-    const char *who = who_needs(q);
-
     *b = (struct gram_blocks){.q = q, .options = q->method_options};
+    GRAM_TRY(find_observer(b, err));
+    const char *who = who_needs(b);
     b->is_calibrated = q->options->calibration && gram_blocks_plan(q);
     if (who && !b->is_calibrated)
         return gram_fail(err, GRAM_EINVAL, "%s needs calibration: name a text file (--calib)", who);

@@ -69,12 +69,23 @@ static enum gram_status solve(struct work *w, struct gram_error *err)
     return status == GRAM_OK ? GRAM_OK : gram_fail(err, status, "%s", inner.message);
 }
 
+/* int8, zero in the middle: what the engine multiplies with. */
+static float find_act_scale(const struct gram_observer *observer, const struct gram_input_stats *stats)
+{
+    const struct gram_levels levels = gram_levels_of(true, true, false);
+    const struct gram_clip clip = observer->clip(stats, &levels);
+
+    return gram_levels_scale(&levels, clip.low, clip.high).scale;
+}
+
 static enum gram_status store(struct work *w, struct gram_error *err)
 {
     const struct gram_writer writer = writer_of(w->blocks);
     struct gram_unit_result *result = &w->unit->result;
     const struct gram_problem *p = &w->problem;
 
+    if (w->unit->how.scheme.is_static)
+        w->unit->act_scale = find_act_scale(w->blocks->observer, p->stats);
     gram_solution_measure(&w->solution, &w->coded, w->original, p);
     if (w->solution.weight_error < 0)
         return gram_fail_memory(err, p->name);

@@ -312,7 +312,7 @@ static void observers_are_found_by_name(void **state)
 
     (void)state;
     for (size_t i = 0; i < n; i++)
-        assert_ptr_equal(gram_observer_find(all[i].name), &all[i]);
+        assert_ptr_equal(gram_observer_find(all[i].about->name), &all[i]);
     assert_null(gram_observer_find("guess"));
 }
 

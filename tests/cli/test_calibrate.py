@@ -86,6 +86,47 @@ class Quality(Calibrated):
             self.assertNotIn("fallback", tensor)
 
 
+class StaticActivations(Calibrated):
+    def input_scales(self, out):
+        with open(self.path(out, "model.safetensors"), "rb") as f:
+            header = json.loads(f.read(struct.unpack("<Q", f.read(8))[0]))
+            base = f.tell()
+            scales = {}
+            for name, about in header.items():
+                if name.endswith(".input_scale"):
+                    f.seek(base + about["data_offsets"][0])
+                    raw = f.read(about["data_offsets"][1] - about["data_offsets"][0])
+                    if about["dtype"] == "BF16":
+                        raw = b"\0\0" + raw
+                    scales[name] = struct.unpack("<f" if len(raw) == 4 else "<e", raw)[0]
+        return scales
+
+    def test_every_observer_gives_scales_that_run(self):
+        widest = None
+        for observer in ("minmax", "percentile", "entropy"):
+            report = self.quantize("out", "w8a8-static", "mse", "--observer", observer, "--force")
+            scales = self.input_scales("out")
+            self.assertEqual(len(scales), report["linears"])
+            widest = widest or scales
+            for name, scale in scales.items():
+                self.assertGreater(scale, 0, name)
+                if name.startswith("model.layers.0.self_attn.q"):  # what it reads is float in all of them
+                    self.assertLessEqual(scale, widest[name] * 1.01, name)
+            self.assertLess(self.divergence("out"), 0.5, observer)
+
+    def test_linears_that_read_the_same_share_a_scale(self):
+        self.quantize("out", "w8a8-static", "gptq")
+        scales = self.input_scales("out")
+        for layer in (0, 1):
+            at = "model.layers.%d.self_attn.%%s_proj.input_scale" % layer
+            self.assertEqual(scales[at % "q"], scales[at % "k"])
+            self.assertEqual(scales[at % "q"], scales[at % "v"])
+
+    def test_without_text_they_are_refused(self):
+        r = gram("quantize", model(), "-o", self.path("out"), "-s", "w8a8-static")
+        self.assertFails(r, 2, "--calib")
+
+
 class Sameness(Calibrated):
     def test_threads_do_not_change_the_bytes(self):
         for method in ("gptq", "hqq"):
