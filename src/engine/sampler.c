@@ -222,7 +222,7 @@ static float cut(struct gram_sampler *s, float best, double total)
     return fminf(low - 1e-3f, best); /* rounding must not lose one */
 }
 
-/* The best logit's place, or -1 when none is finite. Fills in `scaled`; what is not finite cannot be drawn. */
+/* The best logit's place, or -1 when none is finite. Fills in `scaled`; what is not finite is never drawn. */
 static int64_t scale_logits(struct gram_sampler *s, const float *logits)
 {
     const float t = s->options.temperature > 0 ? s->options.temperature : 1;

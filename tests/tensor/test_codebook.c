@@ -182,7 +182,7 @@ static void every_value_of_a_table_comes_back(void **state)
         for (int c = 0; c < 1 << books[b]->bits; c++) {
             const float scale = 0.375f, value = gram_codebook_value(books[b], (uint8_t)c, scale);
             uint8_t code;
-            if (fabsf(value) > books[b]->top * scale) /* a code that is no number, or -128 */
+            if (!(fabsf(value) <= books[b]->top * scale)) /* no number, or -128 */
                 continue;
             books[b]->encode(&code, &value, 1, scale);
             if (gram_codebook_value(books[b], code, scale) != value)
