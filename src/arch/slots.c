@@ -120,7 +120,6 @@ enum gram_status gram_arch_untie(struct gram_model_desc *desc, struct gram_arena
         return gram_fail_memory(err, "the list of weights");
     memcpy(slots, desc->slots, n * sizeof *slots);
     slots[n].alias = slots[embed].tensor;
-    slots[embed].alias = NULL;
     desc->slots = slots;
     desc->n_slots = n + 1;
     desc->hp.tied = false;

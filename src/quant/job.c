@@ -61,6 +61,8 @@ static enum gram_status open_source(struct quantize *q, struct gram_error *err)
         return gram_fail(err, GRAM_EUNSUPPORTED,
                          "%s: is quantized already (%s); start from the unquantized model",
                          q->ck.config_path, q->ck.container->name);
+    if (q->transform && q->transform->unties)
+        GRAM_TRY(gram_arch_untie(&q->ck.desc, &q->arena, err));
     q->assigned = gram_arena_take(&q->arena, q->ck.desc.n_slots, sizeof *q->assigned);
     q->source_hash = gram_arena_take(&q->arena, (size_t)gram_store_files(q->ck.store) + 1,
                                      sizeof *q->source_hash);

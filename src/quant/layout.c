@@ -22,7 +22,8 @@ static int by_tensor(const void *a, const void *b)
 {
     const uintptr_t x = (uintptr_t)((const struct owner *)a)->tensor;
     const uintptr_t y = (uintptr_t)((const struct owner *)b)->tensor;
-    return (x > y) - (x < y);
+    const size_t i = ((const struct owner *)a)->slot, j = ((const struct owner *)b)->slot;
+    return x != y ? (x > y) - (x < y) : (i > j) - (i < j);
 }
 
 static struct owner *list_owners(const struct gram_checkpoint *ck, struct gram_arena *arena)
@@ -97,26 +98,83 @@ static struct gram_assignment assignment_of_strangers(const struct gram_recipe *
     return how;
 }
 
-static bool make_units(struct gram_layout *layout, const struct gram_checkpoint *ck,
-                       const struct gram_recipe *recipe, const struct gram_assignment *assigned)
+/* The first owner of a tensor, or where it would stand; those of one tensor follow each other. */
+static const struct owner *first_owner(const struct owner *owners, size_t n, const struct gram_tensor *tensor)
 {
-    struct owner *owners = list_owners(ck, &layout->arena);
+    size_t low = 0;
+
+    while (n > 0) {
+        const size_t half = n / 2;
+        if ((uintptr_t)owners[low + half].tensor < (uintptr_t)tensor) {
+            low += half + 1;
+            n -= half + 1;
+        } else {
+            n = half;
+        }
+    }
+    return owners + low;
+}
+
+/* The tensor as its slot calls it. */
+static const struct gram_tensor *renamed(const struct gram_tensor *tensor,
+                                         const struct gram_weight_slot *slot, struct gram_arena *arena)
+{
+    struct gram_tensor *copy = gram_arena_take(arena, 1, sizeof *copy);
+    if (copy) {
+        *copy = *tensor;
+        copy->name = slot->tensor;
+    }
+    return copy;
+}
+
+/* A layout under construction. */
+struct making {
+    struct gram_layout *layout;
+    const struct gram_checkpoint *ck;
+    const struct gram_recipe *recipe;
+    const struct gram_assignment *assigned;
+};
+
+static bool add_unit(const struct making *m, const struct gram_tensor *source,
+                     const struct gram_weight_slot *slot, bool shares_source)
+{
+    struct gram_unit *unit = &m->layout->units[m->layout->n_units++];
+
+    *unit = (struct gram_unit){.source = source, .slot = slot, .shares_source = shares_source};
+    unit->how = slot ? m->assigned[slot - m->ck->desc.slots] : assignment_of_strangers(m->recipe);
+    m->layout->bytes_before += shares_source ? 0 : source->bytes;
+    m->layout->parameters += (uint64_t)source->count;
+    return describe_unit(unit, m->recipe, &m->layout->arena);
+}
+
+static bool add_units_of(const struct making *m, const struct gram_tensor *tensor, const struct owner *owner,
+                         const struct owner *end)
+{
+    const bool is_shared = end - owner > 1 && owner[1].tensor == tensor;
+    bool ok = true, is_first = true;
+
+    if (owner == end || owner->tensor != tensor)
+        return add_unit(m, tensor, NULL, false);
+    for (; ok && owner < end && owner->tensor == tensor; owner++, is_first = false) {
+        const struct gram_weight_slot *slot = &m->ck->desc.slots[owner->slot];
+        const struct gram_tensor *source = is_shared ? renamed(tensor, slot, &m->layout->arena) : tensor;
+        ok = source && add_unit(m, source, slot, !is_first);
+    }
+    return ok;
+}
+
+static bool make_units(const struct making *m)
+{
+    const size_t n_slots = m->ck->desc.n_slots, n_tensors = gram_store_count(m->ck->store);
+    const struct owner *owners = list_owners(m->ck, &m->layout->arena);
     bool ok = owners != NULL;
 
-    layout->n_units = (int64_t)gram_store_count(ck->store);
-    layout->units = gram_arena_take(&layout->arena, (size_t)layout->n_units, sizeof *layout->units);
-    ok &= layout->units != NULL;
-    for (int64_t i = 0; ok && i < layout->n_units; i++) {
-        struct gram_unit *unit = &layout->units[i];
-        unit->source = gram_store_at(ck->store, (size_t)i);
-        const struct owner key = {.tensor = unit->source};
-        const struct owner *owner =
-            bsearch(&key, owners, ck->desc.n_slots, sizeof owners[0], by_tensor);
-        unit->slot = owner ? &ck->desc.slots[owner->slot] : NULL;
-        unit->how = owner ? assigned[owner->slot] : assignment_of_strangers(recipe);
-        ok &= describe_unit(unit, recipe, &layout->arena);
-        layout->bytes_before += unit->source->bytes;
-        layout->parameters += (uint64_t)unit->source->count;
+    m->layout->units =
+        gram_arena_take(&m->layout->arena, n_tensors + n_slots, sizeof *m->layout->units);
+    ok &= m->layout->units != NULL;
+    for (size_t i = 0; ok && i < n_tensors; i++) {
+        const struct gram_tensor *tensor = gram_store_at(m->ck->store, i);
+        ok = add_units_of(m, tensor, first_owner(owners, n_slots, tensor), owners + n_slots);
     }
     return ok;
 }
@@ -220,9 +278,11 @@ enum gram_status gram_layout_make(struct gram_layout *layout, const struct gram_
                                   const struct gram_assignment *assigned, uint64_t max_shard_bytes,
                                   struct gram_error *err)
 {
+    const struct making making = {layout, ck, recipe, assigned};
+
     if (max_shard_bytes == 0 || max_shard_bytes > INT64_MAX)
         return gram_fail(err, GRAM_EINVAL, "the largest shard must have at least 1 byte");
-    if (!make_units(layout, ck, recipe, assigned) || !make_shards(layout, max_shard_bytes))
+    if (!make_units(&making) || !make_shards(layout, max_shard_bytes))
         return gram_fail_memory(err, "the layout of the output");
     return GRAM_OK;
 }

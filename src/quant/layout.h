@@ -28,7 +28,7 @@ struct gram_unit_result {
     bool fell_back;      /* the method broke down: mse was taken */
 };
 
-/* One tensor of the source and what it is written as. */
+/* One tensor of the source and what it is written as. Slots that share a tensor have a unit each. */
 struct gram_unit {
     const struct gram_tensor *source;
     const struct gram_weight_slot *slot; /* NULL for a tensor that the architecture does not name */
@@ -40,6 +40,7 @@ struct gram_unit {
     int shard;
     float act_scale; /* of a scheme with static activations: of all of them */
     bool is_in_memory; /* made block by block (blocks.h), not from the stream */
+    bool shares_source; /* the tensor of the unit before, under another name: a head that was tied */
     struct gram_unit_result result;
 };
 

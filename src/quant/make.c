@@ -84,6 +84,10 @@ static enum gram_status make_units(struct quantize *q, struct gram_error *err)
 
     for (int64_t i = 0; i < q->layout.n_units; i++) {
         struct gram_unit *unit = &q->layout.units[i];
+        if (unit->shares_source) { /* read already; blocks make it */
+            gram_stream_mark(&q->stream, unit->result.source_hash);
+            continue;
+        }
         GRAM_TRY(gram_stream_start(&q->stream, unit->source, gram_unit_label(unit), err));
         GRAM_TRY(first_pass(q, unit, &warned, err));
     }

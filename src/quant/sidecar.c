@@ -203,6 +203,8 @@ enum gram_status gram_sidecar_config(struct gram_written *written, const struct 
     json_t *config = json_deep_copy(ck->config);
     json_t *quantization = quantization_config(ck, assigned, &is_quantized);
 
+    if (!ck->desc.hp.tied && json_is_true(json_object_get(config, "tie_word_embeddings")))
+        ok &= json_object_set_new(config, "tie_word_embeddings", json_false()) == 0;
     if (cast != GRAM_N_DTYPE)
         ok &= config && set_dtype(config, cast) == 0;
     if (is_quantized)
