@@ -512,6 +512,64 @@ static void rotation_shares_out_an_outlier_at_every_size(void **state)
     gram_runtime_close(&rt);
 }
 
+static bool keep_logits(void *user, const char *name, int layer, const float *values, int64_t rows,
+                        int64_t cols)
+{
+    (void)layer;
+    if (strcmp(name, "lm_head") == 0)
+        memcpy(user, values, (size_t)(rows * cols) * sizeof *values);
+    return true;
+}
+
+static void hold_logits_of(const char *path, const int32_t *tokens, const float *right, int64_t n)
+{
+    float *logits = calloc((size_t)n, sizeof *logits);
+    struct gram_model *model;
+    struct gram_runtime *rt;
+    struct gram_error err;
+
+    MUST(gram_runtime_open(&rt, NULL, &err));
+    MUST(gram_model_open(&model, rt, path, &err));
+    MUST(gram_trace(model, tokens, LENGTH, keep_logits, logits, &err));
+    print_message("# rotated and written: logits differ by %g\n", distance(logits, right, n));
+    assert_true(distance(logits, right, n) < 0.02);
+    gram_model_close(&model);
+    gram_runtime_close(&rt);
+    free(logits);
+}
+
+/* All but one linear is kept in f32, so that what differs is its rounding to f16. */
+static void a_rotated_model_is_written_with_a_head_of_its_own(void **state)
+{
+    const struct gram_recipe_rule rules[] = {{"*", "keep", NULL}, {"layers.0.attn.q", "f16", NULL}};
+    struct gram_quantize_options options = GRAM_QUANTIZE_OPTIONS_INIT;
+    struct float_model before;
+    struct gram_checkpoint ck;
+    struct gram_runtime *rt;
+    struct gram_error err;
+    char out[256];
+    (void)state;
+
+    need_shared("golden/models/qwen2_tied/case.json");
+    snprintf(out, sizeof out, "%s/rotated", fresh_folder());
+    options.transform = "rotate";
+    options.rules = rules;
+    options.n_rules = 2;
+    MUST(gram_runtime_open(&rt, NULL, &err));
+    MUST(gram_quantize(rt, shared_path("golden/models/qwen2_tied/hf"), out, &options, NULL, NULL, &err));
+    gram_runtime_close(&rt);
+    MUST(gram_checkpoint_open(&ck, out, &err));
+    assert_false(ck.desc.hp.tied);
+    gram_checkpoint_reset(&ck);
+
+    float_model_open(&before, shared_path("golden/models/qwen2_tied/hf"), 2, false);
+    int32_t *tokens = some_tokens(&before, LENGTH, 104729);
+    float *right = float_model_logits(&before, tokens, LENGTH);
+    hold_logits_of(out, tokens, right, LENGTH * before.ck.desc.hp.vocab);
+    free(tokens), free(right);
+    float_model_close(&before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -524,6 +582,7 @@ int main(void)
         cmocka_unit_test(a_tied_head_is_not_rotated_and_adapters_are_refused),
         cmocka_unit_test(weights_do_not_depend_on_the_number_of_threads),
         cmocka_unit_test(rotation_shares_out_an_outlier_at_every_size),
+        cmocka_unit_test(a_rotated_model_is_written_with_a_head_of_its_own),
         cmocka_unit_test(rotation_leaves_every_architecture_as_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
