@@ -17,8 +17,10 @@
 #include "tensor/weight.h"
 
 enum {
-    GRAM_PANELS_VERSION = 1,   /* of the layouts below: grows when they change, for files that keep them */
+    GRAM_PANELS_VERSION = 2,   /* of the layouts below: grows when they change, for files that keep them */
     GRAM_PANEL = 16,           /* outputs of a panel */
+    GRAM_TABLE_ONE = 32640,    /* what 1.0 of a table becomes; see below */
+    GRAM_TABLE_GROUP = 256,    /* inputs that may share a scale there */
     GRAM_PANEL_ALIGN = 64,     /* of codes and elements; every panel starts so */
     GRAM_PANEL_SCRATCH = 1 << 17 /* bytes of scratch that the linears below may use per call, 64-aligned */
 };
@@ -28,7 +30,13 @@ static inline int64_t gram_panel_count(int64_t rows)
     return (rows + GRAM_PANEL - 1) / GRAM_PANEL;
 }
 
-/* Codes of 2, 3, 4, 5, 6 or 8 bits, repacked. Arrays are owned by whoever repacked. */
+/*
+ * Codes of 2, 3, 4, 5, 6 or 8 bits, repacked. Arrays are owned by whoever repacked.
+ *
+ * Codes of 4 bits may choose from a table (nf4, fp4, e2m1), whose values become integers of 16 bits:
+ * value * GRAM_TABLE_ONE, rounded. 32640 = 2 * 192 * 85 is a multiple of 192, of whose parts fp4 and e2m1
+ * are made, so that those stay what they are; nf4 is off by 2^-16 at most. Scales are divided by it.
+ */
 struct gram_int_panels {
     int64_t rows, cols;
     int bits;
@@ -40,9 +48,12 @@ struct gram_int_panels {
     enum gram_dtype scale_dtype; /* f32, f16 or bf16 */
     const uint8_t *offsets; /* [panels][groups][GRAM_PANEL]: subtracted from a code (2^(bits-1) + zero point);
                                NULL: 2^(bits-1) everywhere */
+    bool is_table;          /* codes choose a value instead; no offsets */
+    uint8_t values[2][16];  /* high and low byte of value + 2^15 */
 };
 
-/* Can this weight be repacked (codes; group a multiple of 4 or the whole row)? */
+/* Can this weight be repacked (codes; group a multiple of 4 or the whole row; with a table 4 bits, at most
+ * GRAM_TABLE_GROUP)? */
 bool gram_int_panels_fit(const struct gram_weight *w);
 /* Bytes that codes, scales and offsets of the panels of w take. */
 void gram_int_panels_size(const struct gram_weight *w, size_t *codes, size_t *scales,
@@ -108,8 +119,10 @@ void gram_int_acts_put(const struct gram_int_acts *acts, int64_t i, int8_t *code
  *   y = 0; for g in order:
  *       y = fma((float)(sum_k (code - offset) x), w_scale[n][g] * x_scale[t][span of g], y)
  * with one rounding after each operation and the sum exact in int32 (cols <= 65536), and those of
- * two parts are added, so that every level gives the same bits. y_stride in floats. scratch:
- * GRAM_PANEL_SCRATCH bytes of the calling thread.
+ * two parts are added, so that every level gives the same bits. With a table, value stands for
+ * code - offset, and in the second of two parts its high byte with 128 for the low one: that leaves out
+ * no more than rounding x does, 2^-16 of the largest product, and saves one multiplication of four.
+ * y_stride in floats. scratch: GRAM_PANEL_SCRATCH bytes of the calling thread.
  */
 typedef void gram_int_linear_fn(float *y, int64_t y_stride, const struct gram_int_acts *acts,
                                 const struct gram_int_panels *w, int64_t begin, int64_t end,

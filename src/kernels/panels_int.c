@@ -3,6 +3,7 @@
  * Works on pieces of 256 inputs of one panel at a time: codes of its rows to bytes, bytes turned so
  * that quads lie together, quads to planes.
  */
+#include <math.h>
 #include <string.h>
 
 #include "kernels/int_layout.h"
@@ -22,11 +23,6 @@ static int64_t group_of(const struct gram_weight *w)
     return gram_min_i64(w->group, w->cols);
 }
 
-static int64_t scale_index(const struct gram_weight *w, int64_t row, int64_t g)
-{
-    return row * w->scale_stride + g;
-}
-
 /* Are 2^(bits-1) + zero point all bytes? */
 static bool offsets_fit(const struct gram_weight *w)
 {
@@ -39,11 +35,30 @@ static bool offsets_fit(const struct gram_weight *w)
     return middle + least >= 0;
 }
 
+static bool table_fits(const struct gram_weight *w)
+{
+    bool is_inside = w->bits == 4;
+    for (int i = 0; is_inside && i < 16; i++)
+        is_inside = fabsf(w->table[i]) <= 1.0f;
+    return is_inside && !w->zeros && group_of(w) <= GRAM_TABLE_GROUP;
+}
+
 bool gram_int_panels_fit(const struct gram_weight *w)
 {
-    return w->bits > 0 && !w->table && w->cols > 0 && w->cols <= MOST_COLS &&
+    return w->bits > 0 && (!w->table || table_fits(w)) && w->cols > 0 && w->cols <= MOST_COLS &&
            (w->group % 4 == 0 || w->group >= w->cols) &&
            (w->scale_stride == 0 || w->scale_stride >= gram_weight_groups(w)) && offsets_fit(w);
+}
+
+static void set_values(struct gram_int_panels *to, const float *table)
+{
+    to->is_table = true;
+    to->scale_dtype = GRAM_F32;
+    for (int i = 0; i < 16; i++) {
+        const long value = lrintf(table[i] * (float)GRAM_TABLE_ONE) + (1 << 15);
+        to->values[0][i] = (uint8_t)(value >> 8);
+        to->values[1][i] = (uint8_t)value;
+    }
 }
 
 /* All of *to but its arrays. */
@@ -55,6 +70,8 @@ static void set_numbers(struct gram_int_panels *to, const struct gram_weight *w)
                                    .group = group_of(w),
                                    .groups = gram_weight_groups(w),
                                    .scale_dtype = w->scale_dtype};
+    if (w->table)
+        set_values(to, w->table);
     const int64_t last = to->groups - 1;
     to->panel_bytes =
         gram_group_offset(to, last) + gram_quads_bytes(to->bits, gram_group_quads(to, last));
@@ -69,7 +86,7 @@ void gram_int_panels_size(const struct gram_weight *w, size_t *codes, size_t *sc
     const size_t n = panels * (size_t)to.groups * GRAM_PANEL;
 
     *codes = panels * (size_t)to.panel_bytes;
-    *scales = n * ((size_t)gram_dtype_info(w->scale_dtype)->bits / 8);
+    *scales = n * ((size_t)gram_dtype_info(to.scale_dtype)->bits / 8);
     *offsets = w->zeros ? n : 0;
 }
 
@@ -80,21 +97,6 @@ void gram_int_panels_init(struct gram_int_panels *to, const struct gram_weight *
     to->codes = codes;
     to->scales = scales;
     to->offsets = w->zeros ? offsets : NULL;
-}
-
-/* n codes of a row from column k, a multiple of 4, as unsigned bytes. */
-static void row_codes(uint8_t *codes, const struct gram_weight *w, int64_t row, int64_t k,
-                      int64_t n)
-{
-    const uint8_t *data = (const uint8_t *)w->data + row * w->row_bytes;
-    const uint8_t flip = w->is_signed ? 0x80 : 0;
-
-    if (w->bits != 8) {
-        gram_codes_unpack(codes, data, k, n, w->bits);
-        return;
-    }
-    for (int64_t i = 0; i < n; i++)
-        codes[i] = data[k + i] ^ flip;
 }
 
 /* Columns [k, k + n) of the rows of a panel, with zeros for rows and columns that are not there. */
@@ -108,7 +110,7 @@ static void read_piece(struct piece *piece, const struct gram_weight *w, int64_t
 
     piece->n = gram_ceil_div(n, 4);
     for (int64_t r = 0; r < rows; r++) {
-        row_codes(codes[r], w, panel * GRAM_PANEL + r, k, n);
+        gram_weight_codes(codes[r], w, panel * GRAM_PANEL + r, k, n);
         memset(codes[r] + n, 0, (size_t)(padded - n));
     }
     for (int64_t r = rows; r < GRAM_PANEL; r++)
@@ -159,25 +161,36 @@ static void fill_group(uint8_t *to, const struct gram_int_panels *panels,
     }
 }
 
+/* Scale i of the weight becomes scale `at` of the panels. */
+static void put_scale(const struct gram_int_panels *to, int64_t at, const struct gram_weight *w,
+                      int64_t i)
+{
+    const size_t bytes = gram_dtype_info(w->scale_dtype)->bits / 8;
+    char *scales = (char *)(uintptr_t)to->scales;
+    float scale;
+
+    if (!to->is_table) {
+        memcpy(scales + (size_t)at * bytes, (const char *)w->scales + (size_t)i * bytes, bytes);
+        return;
+    }
+    gram_read_f32(&scale, w->scales, w->scale_dtype, i, 1);
+    scale /= (float)GRAM_TABLE_ONE;
+    memcpy(scales + (size_t)at * sizeof scale, &scale, sizeof scale);
+}
+
 /* Scales and offsets of a panel; outputs behind the last row keep their zeros. */
 static void fill_scales(const struct gram_int_panels *to, const struct gram_weight *w,
                         int64_t panel)
 {
-    const bool is_wide = w->scale_dtype == GRAM_F32;
     const int64_t rows = gram_min_i64(GRAM_PANEL, w->rows - panel * GRAM_PANEL);
     const int64_t first = panel * to->groups * GRAM_PANEL;
-    const char *from = w->scales;
-    char *scales = (char *)(uintptr_t)to->scales;
     uint8_t *offsets = (uint8_t *)(uintptr_t)to->offsets;
 
     for (int64_t r = 0; r < rows; r++)
         for (int64_t g = 0; g < to->groups; g++) {
-            const int64_t i = scale_index(w, panel * GRAM_PANEL + r, g);
+            const int64_t i = (panel * GRAM_PANEL + r) * w->scale_stride + g;
             const int64_t at = first + g * GRAM_PANEL + r;
-            if (is_wide)
-                memcpy(scales + 4 * at, from + 4 * i, 4);
-            else
-                memcpy(scales + 2 * at, from + 2 * i, 2);
+            put_scale(to, at, w, i);
             if (offsets)
                 offsets[at] = (uint8_t)((1 << (w->bits - 1)) + w->zeros[i]);
         }

@@ -15,8 +15,9 @@ static const struct form {
     const char *name;
     int bits;
     int64_t group; /* 0: a channel */
-} forms[] = {{"8 channel", 8, 0}, {"4 g128", 4, 128}, {"4 g32", 4, 32},
-             {"3 g128", 3, 128},  {"2 g64", 2, 64}};
+    bool is_table;
+} forms[] = {{"8 channel", 8, 0, false}, {"4 g128", 4, 128, false}, {"4 g32", 4, 32, false},
+             {"3 g128", 3, 128, false},  {"2 g64", 2, 64, false},   {"nf4 g64", 4, 64, true}};
 
 static const struct shape {
     int64_t T, rows, cols; /* rows 0: as many as fill the memory */
@@ -52,7 +53,7 @@ static void set_panels(struct gram_int_panels *w, const struct form *form, const
 {
     const int64_t group = form->group ? form->group : s->cols, groups = s->cols / group;
     const int64_t panel_bytes = groups * gram_quads_bytes(form->bits, group / 4);
-    const int64_t scale_bytes = groups * GRAM_PANEL * (int64_t)sizeof(uint16_t);
+    const int64_t scale_bytes = groups * GRAM_PANEL * (form->is_table ? 4 : 2);
     const int64_t most = bytes / (panel_bytes + scale_bytes);
     const int64_t panels = s->rows ? s->rows / GRAM_PANEL : most;
 
@@ -64,7 +65,8 @@ static void set_panels(struct gram_int_panels *w, const struct form *form, const
                                   .codes = memory,
                                   .panel_bytes = panel_bytes,
                                   .scales = (const char *)memory + panels * panel_bytes,
-                                  .scale_dtype = GRAM_F16};
+                                  .scale_dtype = form->is_table ? GRAM_F32 : GRAM_F16,
+                                  .is_table = form->is_table};
 }
 
 static void quantize(void *context)
@@ -116,7 +118,8 @@ static void bench_shape(struct linear *l, const char *level, const struct gram_c
     const struct gram_int_panels *w = &l->w;
     const double products = 2.0 * (double)(s->T * s->parts * w->rows) * (double)w->cols;
     const double panels = (double)gram_panel_count(w->rows);
-    const double bytes = panels * (double)(w->panel_bytes + w->groups * 2 * GRAM_PANEL);
+    const int scale_bytes = form->is_table ? 4 : 2;
+    const double bytes = panels * (double)(w->panel_bytes + w->groups * scale_bytes * GRAM_PANEL);
     char what[64];
 
     make_acts(l, s->T, s->parts);

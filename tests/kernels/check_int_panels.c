@@ -19,6 +19,8 @@ struct shape {
     int64_t group, T, rows, cols;
     bool is_extreme; /* largest codes, largest activations */
     bool is_split;   /* activations in two parts */
+    bool is_table;   /* codes choose values */
+    bool high_first;
 };
 
 /* Operands, those that kernels read against unreadable pages. */
@@ -36,6 +38,10 @@ static void *filled(size_t bytes)
         abort();
     return at;
 }
+
+/* Values from -1 to 1, both of them there. */
+static const float table[16] = {-1.0f, 1.0f,  0.0f,   1 / 192.0f, 2 / 3.0f, -1 / 3.0f, 0.5f,  -0.25f,
+                                0.1f,  -0.7f, 0.999f, -1e-3f,     1e-5f,    0.3f,      -0.9f, 1 / 6.0f};
 
 static uint8_t random_byte(struct kcheck *c)
 {
@@ -77,12 +83,16 @@ static void make_weight(struct kcheck *c, struct linear *l, const struct shape *
                               .scales = scales,
                               .scale_dtype = s->scale_dtype,
                               .scale_stride = groups,
-                              .zeros = zeros};
+                              .zeros = zeros,
+                              .high_first = s->high_first,
+                              .table = s->is_table ? table : NULL};
     w->row_bytes = s->is_signed ? s->cols : gram_code_row_bytes(s->cols, s->bits);
     place_codes(c, w, s->is_extreme);
     l->w_scales = filled((size_t)n * sizeof *l->w_scales);
     for (int64_t i = 0; i < n; i++) {
         l->w_scales[i] = make_scale(scales, s->scale_dtype, i, random_float(c, UNIT));
+        if (s->is_table)
+            l->w_scales[i] /= (float)GRAM_TABLE_ONE;
         if (zeros)
             zeros[i] = (int8_t)(random_byte(c) % (1 << s->bits) - (1 << (s->bits - 1)));
     }
@@ -220,9 +230,21 @@ void check_quantize_acts(struct kcheck *c)
     }
 }
 
-/* Code minus offset: what the weight means by element k of row n, before the scale. */
+/* What the second part of activations multiplies of a value: its high byte, and 128 for the low one. */
+static int coarse(int value)
+{
+    return (value + (1 << 15)) / 256 * 256 + 128 - (1 << 15);
+}
+
+/* Code minus offset, or value: what the weight means by element k of row n, before the scale. */
 static int element(const struct gram_weight *w, int64_t n, int64_t k)
 {
+    uint8_t code;
+
+    if (w->table) {
+        gram_weight_codes(&code, w, n, k, 1);
+        return (int)lrintf(w->table[code] * (float)GRAM_TABLE_ONE);
+    }
     const uint8_t *row = (const uint8_t *)w->data + n * w->row_bytes;
     const int zero = w->zeros ? w->zeros[n * w->scale_stride + k / w->group] : 0;
     if (w->is_signed)
@@ -239,7 +261,7 @@ static float expected_part(const struct linear *l, const int *row, int64_t i, in
         const float x_scale = acts->scales[row_at(acts, i, acts->spans, acts->spans > 1 ? g : 0)];
         int64_t sum = 0;
         for (int64_t k = g * acts->group; k < (g + 1) * acts->group && k < acts->cols; k++)
-            sum += row[k] * *act(acts, i, k);
+            sum += (l->w.table && i % acts->parts ? coarse(row[k]) : row[k]) * *act(acts, i, k);
         y = fmaf((float)(int32_t)sum, l->w_scales[n * acts->groups + g] * x_scale, y);
     }
     return y;
@@ -268,9 +290,9 @@ static void expect_outputs(struct kcheck *c, const struct linear *l, const struc
             const float want = is_asked ? expected(l, row, t, n) : untouched;
             const float got = y[t * y_stride + n];
             if (memcmp(&got, &want, sizeof got) != 0)
-                fail(c, "%d bits%s%s%s g %lld T %lld [%lld, %lld]: y[%lld][%lld] is %a, not %a",
+                fail(c, "%d bits%s%s%s%s g %lld T %lld [%lld, %lld]: y[%lld][%lld] is %a, not %a",
                      s->bits, s->is_signed ? " signed" : "", s->is_symmetric ? "" : " zero points",
-                     s->is_split ? " two parts" : "",
+                     s->is_split ? " two parts" : "", s->is_table ? " of a table" : "",
                      (long long)s->group, (long long)s->T, (long long)s->rows, (long long)s->cols,
                      (long long)t, (long long)n, (double)got, (double)want);
         }
@@ -317,7 +339,14 @@ static void check_shape(struct kcheck *c, const struct shape *s)
 static void check_extremes(struct kcheck *c, int bits)
 {
     for (int64_t T = 1; T <= 7; T += 3) {
-        struct shape s = {bits, false, true, false, GRAM_F32, 1 << 16, T, 17, 1 << 16, true, false};
+        struct shape s = {.bits = bits,
+                          .is_symmetric = true,
+                          .group = 1 << 16,
+                          .T = T,
+                          .rows = 17,
+                          .cols = 1 << 16,
+                          .scale_dtype = GRAM_F32,
+                          .is_extreme = true};
         check_shape(c, &s);
         s.group = s.cols = 1 << 7;
         check_shape(c, &s);
@@ -339,6 +368,37 @@ static void check_passes(struct kcheck *c, int bits)
                                 .rows = 20,
                                 .cols = 1156,
                                 .is_split = i == 2};
+        check_shape(c, &s);
+    }
+}
+
+/* Codes that choose from a table: every form of scales, activations and rows, and sums at their largest. */
+static void check_tables(struct kcheck *c)
+{
+    static const int64_t groups[] = {16, 32, 64, 128, 256, 20};
+    static const int64_t tokens[] = {1, 2, 3, 4, 5, 6, 7, 13, 64};
+    static const int64_t rows[] = {1, 16, 17, 64, 83, 37}, cols[] = {64, 70, 129, 128, 300, 257, 576};
+    static const enum gram_dtype dtypes[] = {GRAM_F32, GRAM_F16, GRAM_BF16};
+
+    for (int i = 0; i < 6 * 9 * 4; i++) {
+        const struct shape s = {.bits = 4,
+                                .is_table = true,
+                                .is_symmetric = true,
+                                .high_first = i % 3 == 0,
+                                .has_spans = i / 2 % 2,
+                                .is_split = i % 2,
+                                .is_extreme = i % 11 == 0,
+                                .scale_dtype = dtypes[i % 3],
+                                .group = groups[i / 4 % 6],
+                                .T = tokens[i / 24],
+                                .rows = rows[i % 6],
+                                .cols = cols[i % 7]};
+        check_shape(c, &s);
+    }
+    for (int is_split = 0; is_split < 2; is_split++) {
+        const struct shape s = {.bits = 4, .is_table = true, .is_symmetric = true,
+                                .scale_dtype = GRAM_F32, .group = 64,
+                                .T = 321, .rows = 20, .cols = 1156, .is_split = is_split};
         check_shape(c, &s);
     }
 }
@@ -369,4 +429,5 @@ void check_int_linear(struct kcheck *c)
         check_extremes(c, bits[b]);
         check_passes(c, bits[b]);
     }
+    check_tables(c);
 }

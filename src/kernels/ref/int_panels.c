@@ -53,6 +53,16 @@ static int code_of(const uint8_t *in, int bits, int64_t n, int64_t r, int64_t i)
     return high ? code | (*highs >> quad * high & ((1 << high) - 1)) << low : code;
 }
 
+/* What a code multiplies in row i of codes. */
+static int value_of(const struct gram_int_panels *w, int64_t at, int code,
+                    const struct gram_int_acts *acts, int64_t i)
+{
+    const int offset = w->offsets ? w->offsets[at] : 1 << (w->bits - 1);
+    if (!w->is_table)
+        return code - offset;
+    return w->values[0][code] * 256 + (i % acts->parts == 0 ? w->values[1][code] : 128) - (1 << 15);
+}
+
 static float scale_of(const struct gram_int_panels *w, int64_t at)
 {
     if (w->scale_dtype == GRAM_F32)
@@ -68,13 +78,13 @@ static float add_group(float y, const struct gram_int_acts *acts, int64_t i,
     const int64_t panel = n / GRAM_PANEL,
                   at = (panel * w->groups + g) * GRAM_PANEL + n % GRAM_PANEL;
     const uint8_t *in = w->codes + panel * w->panel_bytes + gram_group_offset(w, g);
-    const int offset = w->offsets ? w->offsets[at] : 1 << (w->bits - 1);
     const float x_scale = *gram_acts_scale(acts, i, gram_acts_span(acts, g));
     int32_t sum = 0;
 
     for (int64_t k = 0; k < gram_group_inputs(w, g); k++) {
         const int8_t *x = gram_acts_quad(acts, i, (g * w->group + k) / 4) + k % 4;
-        sum += (code_of(in, w->bits, gram_group_quads(w, g), n % GRAM_PANEL, k) - offset) * *x;
+        const int code = code_of(in, w->bits, gram_group_quads(w, g), n % GRAM_PANEL, k);
+        sum += value_of(w, at, code, acts, i) * *x;
     }
     return fmaf((float)sum, scale_of(w, at) * x_scale, y);
 }

@@ -15,6 +15,8 @@ enum {
     INT_FEW_TOKENS = 4,
     INT_FEW_PANELS = 4,
     INT_MOST_CHAINS = 4,
+    INT_TABLE = 0,       /* in the place of bits: 4 that choose from a table, */
+    INT_TABLE_SPLIT = 1, /* ... where rows are two parts of a row of x in turn */
     INT_AHEAD = 1024 /* bytes that are asked for before they are needed */
 };
 
@@ -136,6 +138,83 @@ ALWAYS_INLINE void few_group(vqf (*out)[INT_FEW_TOKENS], const struct gram_int_a
     }
 }
 
+/* In the place of the low bytes of a table there is 128 for the second part of a row of x. */
+ALWAYS_INLINE bool has_low(int form, int t)
+{
+    return form == INT_TABLE || t % 2 == 0;
+}
+
+/* The first n quads of a step of one panel, as above; values are chosen by high and by low byte. */
+ALWAYS_INLINE void table_step(vq (*sums)[INT_MOST_CHAINS], const uint8_t *in, const int8_t *x,
+                              int64_t n, vt high, vt low, int form, int T)
+{
+    UNROLL
+    for (int j = 0; j < INT_STEP; j++) {
+        if (j >= n)
+            continue;
+        const vq codes = step_codes(in, n, 4, j);
+        const vq highs = vq_choose(high, codes), lows = vq_choose(low, codes);
+        UNROLL
+        for (int t = 0; t < T; t++) {
+            const vx quad = vx_load(x + 4 * (j * T + t));
+            sums[t][0] = vq_dot(sums[t][0], highs, quad, 8);
+            if (has_low(form, t))
+                sums[t][1] = vq_dot(sums[t][1], lows, quad, 8);
+        }
+    }
+}
+
+ALWAYS_INLINE void table_quads(struct few_sums *sums, const struct gram_int_panels *w,
+                               const uint8_t *in, const int8_t *x, int64_t n, int form, int P,
+                               int T)
+{
+    const vt high = vt_load(w->values[0]), low = vt_load(w->values[1]);
+    const int64_t step_bytes = gram_quads_bytes(4, INT_STEP);
+
+    for (; n >= INT_STEP; n -= INT_STEP, in += step_bytes, x += 4 * INT_STEP * T) {
+        UNROLL
+        for (int p = 0; p < P; p++) {
+            ask_ahead(in + p * w->panel_bytes, step_bytes);
+            table_step(sums->chain[p], in + p * w->panel_bytes, x, INT_STEP, high, low, form, T);
+        }
+    }
+    UNROLL
+    for (int p = 0; p < P; p++)
+        table_step(sums->chain[p], in + p * w->panel_bytes, x, n, high, low, form, T);
+}
+
+/* few_group() of a table: sums of the high bytes and of the low ones. */
+ALWAYS_INLINE void table_group(vqf (*out)[INT_FEW_TOKENS], const struct gram_int_acts *acts,
+                               const struct gram_int_panels *w, int64_t panel, int64_t g, int form,
+                               int P, int T)
+{
+    const uint8_t *in = w->codes + panel * w->panel_bytes + gram_group_offset(w, g);
+    const int64_t at = (panel * w->groups + g) * GRAM_PANEL, next = w->groups * GRAM_PANEL;
+    const float *x_scales = gram_block_scale(acts, 0, gram_acts_span(acts, g));
+    const int32_t *x_sums = gram_block_sum(acts, 0, g);
+    struct few_sums sums;
+
+    UNROLL
+    for (int p = 0; p < P; p++)
+        UNROLL
+    for (int t = 0; t < T; t++) {
+        sums.chain[p][t][0] = vq_set(INT_TABLE_HIGH * x_sums[t]);
+        sums.chain[p][t][1] = vq_set((has_low(form, t) ? INT_TABLE_LOW : 128) * x_sums[t]);
+    }
+    table_quads(&sums, w, in, gram_block_quad(acts, 0, g * (w->group / 4)), gram_group_quads(w, g),
+                form, P, T);
+    UNROLL
+    for (int p = 0; p < P; p++) {
+        const vqf scales = vqf_scales(w, at + p * next);
+        UNROLL
+        for (int t = 0; t < T; t++) {
+            const vq *chain = sums.chain[p][t];
+            out[p][t] = vqf_add_group(out[p][t], vq_add(vq_times_256(chain[0]), chain[1]), scales,
+                                      x_scales[t]);
+        }
+    }
+}
+
 /* T rows of codes, which are all of acts, and P panels; two parts of a row of x are added up. */
 ALWAYS_INLINE void run_few(float *y, int64_t y_stride, const struct gram_int_acts *acts,
                            const struct gram_int_panels *w, int64_t panel, int bits, int P, int T)
@@ -147,8 +226,12 @@ ALWAYS_INLINE void run_few(float *y, int64_t y_stride, const struct gram_int_act
         UNROLL
     for (int t = 0; t < T; t++)
         out[p][t] = vqf_zero();
-    for (int64_t g = 0; g < w->groups; g++)
-        few_group(out, acts, w, panel, g, bits, P, T);
+    for (int64_t g = 0; g < w->groups; g++) {
+        if (bits <= INT_TABLE_SPLIT)
+            table_group(out, acts, w, panel, g, bits, P, T);
+        else
+            few_group(out, acts, w, panel, g, bits, P, T);
+    }
     UNROLL
     for (int p = 0; p < P; p++)
         UNROLL
@@ -180,6 +263,8 @@ typedef void few_fn(float *y, int64_t y_stride, const struct gram_int_acts *acts
         NULL, few_##bits##_1, few_##bits##_2, few_##bits##_3, few_##bits##_4                       \
     }
 
+DEFINE_FEWS(0)
+DEFINE_FEWS(1)
 DEFINE_FEWS(2)
 DEFINE_FEWS(3)
 DEFINE_FEWS(4)
@@ -189,6 +274,7 @@ DEFINE_FEWS(8)
 
 /* By bits and tokens. */
 static few_fn *const int_linear_few[9][INT_FEW_TOKENS + 1] = {
+    [INT_TABLE] = FEWS(0), [INT_TABLE_SPLIT] = FEWS(1),
     [2] = FEWS(2), [3] = FEWS(3), [4] = FEWS(4), [5] = FEWS(5), [6] = FEWS(6), [8] = FEWS(8),
 };
 

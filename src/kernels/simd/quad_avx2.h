@@ -18,12 +18,15 @@ typedef struct {
     __m256 half[2];
 } vqf;              /* 16 floats */
 typedef __m256i vx; /* four activations, for every output */
+typedef __m256i vt; /* bytes that 4 bits choose */
 
 enum {
     INT_PANELS = 1, /* of a block of sums: with 4 tokens 8 registers, 2 for codes, 1 for vx */
     INT_TOKENS = 4,
     INT_BYTES_DIFFER = 1, /* bytes are multiplied in another way than narrower codes */
     INT_BYTES_LIE_READY = 1, /* are bytes multiplied as they are stored? */
+    INT_TABLE_HIGH = -128, /* where sums of the high bytes of a table begin, */
+    INT_TABLE_LOW = 0,     /* ... and of the low ones, times the sum of the activations */
     INT_CHAINS = 4        /* sums that hide the time of an addition */
 };
 
@@ -86,6 +89,25 @@ ALWAYS_INLINE __m256i half_codes(const uint8_t *low, const uint8_t *high, int bi
 ALWAYS_INLINE vq vq_codes(const uint8_t *low, const uint8_t *high, int bits, int j)
 {
     return (vq){{half_codes(low, high, bits, j), half_codes(low + 32, high + 32, bits, j)}};
+}
+
+ALWAYS_INLINE vt vt_load(const uint8_t *bytes)
+{
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)bytes));
+}
+
+ALWAYS_INLINE vq vq_choose(vt table, vq codes)
+{
+    FOR_HALVES
+    codes.half[h] = _mm256_shuffle_epi8(table, codes.half[h]);
+    return codes;
+}
+
+ALWAYS_INLINE vq vq_times_256(vq v)
+{
+    FOR_HALVES
+    v.half[h] = _mm256_slli_epi32(v.half[h], 8);
+    return v;
 }
 
 ALWAYS_INLINE vx vx_load(const int8_t *x)

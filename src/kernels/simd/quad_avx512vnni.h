@@ -15,12 +15,15 @@
 typedef __m512i vq; /* codes of four inputs of 16 outputs, or 16 sums */
 typedef __m512 vqf; /* 16 floats */
 typedef __m512i vx; /* four activations, for every output */
+typedef __m512i vt; /* bytes that 4 bits choose */
 
 enum {
     INT_PANELS = 4, /* of a block of sums: with 6 tokens 24 registers, 4 for codes, 1 for vx */
     INT_TOKENS = 6,
     INT_BYTES_DIFFER = 0, /* are bytes multiplied in another way than narrower codes? */
     INT_BYTES_LIE_READY = 1, /* are bytes multiplied as they are stored? */
+    INT_TABLE_HIGH = -128, /* where sums of the high bytes of a table begin, */
+    INT_TABLE_LOW = 0,     /* ... and of the low ones, times the sum of the activations */
     INT_CHAINS = 8        /* sums that hide the time of an addition */
 };
 
@@ -74,6 +77,21 @@ ALWAYS_INLINE vq vq_codes(const uint8_t *low, const uint8_t *high, int bits, int
         codes = _mm512_ternarylogic_epi32(codes, top, mask, 0xf8); /* codes | (top & mask) */
     }
     return codes;
+}
+
+ALWAYS_INLINE vt vt_load(const uint8_t *bytes)
+{
+    return _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)bytes));
+}
+
+ALWAYS_INLINE vq vq_choose(vt table, vq codes)
+{
+    return _mm512_shuffle_epi8(table, codes);
+}
+
+ALWAYS_INLINE vq vq_times_256(vq v)
+{
+    return _mm512_slli_epi32(v, 8);
 }
 
 ALWAYS_INLINE vx vx_load(const int8_t *x)

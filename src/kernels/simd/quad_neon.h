@@ -19,6 +19,7 @@ typedef struct {
     float32x4_t part[4];
 } vqf;                /* 16 floats */
 typedef int8x16_t vx; /* four activations, for every output */
+typedef uint8x16_t vt; /* bytes that 4 bits choose */
 
 enum {
     INT_PANELS = 1,
@@ -29,6 +30,8 @@ enum {
 #endif
     INT_BYTES_DIFFER = 1,
     INT_BYTES_LIE_READY = 0, /* are bytes multiplied as they are stored? */
+    INT_TABLE_HIGH = 0,  /* where sums of the high bytes of a table begin, */
+    INT_TABLE_LOW = 128, /* ... and of the low ones, times the sum of the activations */
     INT_CHAINS = 4
 };
 
@@ -92,6 +95,25 @@ ALWAYS_INLINE vq vq_codes(const uint8_t *low, const uint8_t *high, int bits, int
     vq v;
     FOR_PARTS
     v.part[i] = vreinterpretq_s32_u8(part_codes(low + 16 * i, high + 16 * i, bits, j));
+    return v;
+}
+
+ALWAYS_INLINE vt vt_load(const uint8_t *bytes)
+{
+    return veorq_u8(vld1q_u8(bytes), vdupq_n_u8(0x80));
+}
+
+ALWAYS_INLINE vq vq_choose(vt table, vq codes)
+{
+    FOR_PARTS
+    codes.part[i] = vreinterpretq_s32_u8(vqtbl1q_u8(table, vreinterpretq_u8_s32(codes.part[i])));
+    return codes;
+}
+
+ALWAYS_INLINE vq vq_times_256(vq v)
+{
+    FOR_PARTS
+    v.part[i] = vshlq_n_s32(v.part[i], 8);
     return v;
 }
 
