@@ -8,7 +8,8 @@
  *   gram_session    one timeline of tokens with its KV cache                    (session.h)
  *   gram_batch      several timelines computed together                         (batch.h)
  *   gram_sampler    picks the next token                                        (sample.h)
- * and the jobs: gram_quantize, gram_eval, gram_inspect, gram_check, gram_trace.
+ * and the jobs: gram_quantize, gram_tune, gram_eval, gram_inspect, gram_check,
+ * gram_trace.
  *
  * Everywhere: status for control flow, `struct gram_error` (may be NULL) for one sentence to the
  * user. Nothing prints, exits or keeps global state. Option structs start with their own size, set
@@ -33,6 +34,7 @@
 #include <gram/quantize.h>
 #include <gram/eval.h>
 #include <gram/trace.h>
+#include <gram/tune.h>
 
 GRAM_BEGIN_DECLS
 /* The version of the library that is running, "major.minor.patch"; static storage. */

@@ -1,0 +1,217 @@
+/* gram tune: a model, or an adapter for it, learns from text. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "job.h"
+#include "load.h"
+#include "output.h"
+
+struct tune_options {
+    struct common_options common;
+    const char *out, *method, *data, *eval_data, *log, *scheme, *targets, *optimizer, *schedule;
+    int64_t context, rows, accumulate, epochs, steps, seed, eval_every, patience, keep_every, rank;
+    double eval_share, lr, warmup, weight_decay, clip, alpha;
+    bool skip_bad, force;
+};
+
+/* clang-format off */
+#define AT(field) offsetof(struct tune_options, field)
+static const struct option_row rows[] = {
+    {.name = "output", .letter = 'o', .type = OPTION_TEXT, .argument = "OUT", .is_required = true,
+     .help = "directory to write", .offset = AT(out)},
+    {.name = "data", .letter = 'd', .type = OPTION_TEXT, .argument = "FILE", .is_required = true,
+     .help = "what to learn from: a text, or .jsonl or .json records (text, prompt and response, "
+             "instruction and output, messages)", .offset = AT(data)},
+    {.name = "method", .letter = 'm', .type = OPTION_CHOICE, .argument = "METHOD",
+     .choices = gram_tune_methods, .fallback = "full",
+     .help = "what is trained: full (all weights), lora (an adapter), qat (all, on the grid of "
+             "--scheme)", .offset = AT(method)},
+    {.name = "eval-share", .type = OPTION_REAL, .argument = "X", .fallback = "0", .low = 0, .high = 0.9,
+     .help = "share of the data that is held out and measured", .offset = AT(eval_share)},
+    {.name = "eval-data", .type = OPTION_TEXT, .argument = "FILE",
+     .help = "data that is measured and not learned", .offset = AT(eval_data)},
+    {.name = "skip-bad", .help = "pass over bad records and count them, instead of failing",
+     .offset = AT(skip_bad)},
+    {.name = "ctx", .letter = 'c', .type = OPTION_INT, .argument = "N", .low = 2, .high = 1 << 27,
+     .help = "tokens of a row [the model's limit, at most 512]", .offset = AT(context)},
+    {.name = "batch", .letter = 'b', .type = OPTION_INT, .argument = "N", .fallback = "4", .low = 1,
+     .high = 1 << 16, .help = "rows that are computed together", .offset = AT(rows)},
+    {.name = "accumulate", .type = OPTION_INT, .argument = "N", .fallback = "1", .low = 1,
+     .high = 1 << 20, .help = "batches of a step", .offset = AT(accumulate)},
+    {.name = "epochs", .letter = 'e', .type = OPTION_INT, .argument = "N", .fallback = "1", .low = 1,
+     .high = 1e6, .help = "passes over the data", .offset = AT(epochs)},
+    {.name = "steps", .letter = 'n', .type = OPTION_INT, .argument = "N", .low = 1, .high = 1e12,
+     .help = "steps in all, whatever --epochs says", .offset = AT(steps)},
+    {.name = "lr", .type = OPTION_REAL, .argument = "X", .low = 1e-12, .high = 100,
+     .help = "learning rate [1e-4 full, 2e-4 lora, 1e-3 qat]", .offset = AT(lr)},
+    {.name = "optimizer", .type = OPTION_TEXT, .argument = "NAME", .fallback = "adamw",
+     .help = "sgd, adam, adamw, rmsprop or adagrad", .offset = AT(optimizer)},
+    {.name = "schedule", .type = OPTION_TEXT, .argument = "NAME", .fallback = "cosine",
+     .help = "how the learning rate moves: constant, linear, cosine, ...", .offset = AT(schedule)},
+    {.name = "warmup", .type = OPTION_REAL, .argument = "X", .fallback = "0.03", .low = 0, .high = 1,
+     .help = "share of the steps in which the rate grows", .offset = AT(warmup)},
+    {.name = "weight-decay", .type = OPTION_REAL, .argument = "X", .fallback = "0", .low = 0,
+     .high = 1e3, .help = "pull of the matrices towards zero", .offset = AT(weight_decay)},
+    {.name = "clip", .type = OPTION_REAL, .argument = "X", .fallback = "1", .low = 0, .high = 1e9,
+     .help = "longest gradient, 0 for any", .offset = AT(clip)},
+    {.name = "seed", .type = OPTION_INT, .argument = "N", .fallback = "0", .low = 0, .high = 9e15,
+     .help = "of the order of samples, what is held out, and new adapters", .offset = AT(seed)},
+    {.name = "eval-every", .type = OPTION_INT, .argument = "N", .fallback = "0", .low = 0, .high = 1e12,
+     .help = "steps between measurements, 0 for start and end alone", .offset = AT(eval_every)},
+    {.name = "patience", .type = OPTION_INT, .argument = "N", .fallback = "0", .low = 0, .high = 1e9,
+     .help = "end after N measurements without a new best one, and write the best; 0 for no end",
+     .offset = AT(patience)},
+    {.name = "keep-every", .type = OPTION_INT, .argument = "N", .fallback = "100", .low = 0,
+     .high = 1e12, .help = "steps between checkpoints, 0 for none", .offset = AT(keep_every)},
+    {.name = "scheme", .letter = 's', .type = OPTION_TEXT, .argument = "SCHEME", .choices = gram_schemes,
+     .help = "qat: the grid, such as w2a16-g64 [w4a16]", .offset = AT(scheme)},
+    {.name = "rank", .letter = 'r', .type = OPTION_INT, .argument = "N", .fallback = "16", .low = 1,
+     .high = 1 << 14, .help = "lora: rank of the pairs", .offset = AT(rank)},
+    {.name = "alpha", .type = OPTION_REAL, .argument = "X", .low = 1e-6, .high = 1e6,
+     .help = "lora: pairs count alpha / rank times [twice the rank]", .offset = AT(alpha)},
+    {.name = "targets", .type = OPTION_TEXT, .argument = "NAMES",
+     .help = "lora: linears that get a pair, such as q_proj,v_proj [all of the blocks]",
+     .offset = AT(targets)},
+    {.name = "log", .type = OPTION_TEXT, .argument = "FILE",
+     .help = "append a line of JSON for every step", .offset = AT(log)},
+    {.name = "force", .letter = 'f', .help = "replace OUT if it exists", .offset = AT(force)},
+    {.name = NULL},
+};
+#undef AT
+/* clang-format on */
+
+static void log_step(void *user, const struct gram_tune_step *s)
+{
+    FILE *log = user;
+    json_t *line = json_pack("{s:I, s:o, s:I, s:o, s:o, s:o, s:o}", "step", (json_int_t)s->step, "epoch",
+                             json_number(s->epoch), "tokens", (json_int_t)s->tokens, "loss",
+                             json_number(s->loss), "grad_norm", json_number(s->grad_norm), "lr",
+                             json_number(s->lr), "tokens_per_s", json_number(s->tokens_per_s));
+    char *text = NULL;
+
+    if (line && !isnan(s->held_loss))
+        json_object_set_new(line, "held_loss", json_number(s->held_loss));
+    if (line)
+        text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(10));
+    if (text)
+        fprintf(log, "%s\n", text);
+    fflush(log);
+    free(text);
+    json_decref(line);
+}
+
+static void take_options(struct gram_tune_options *to, const struct tune_options *o)
+{
+    to->method = o->method;
+    to->data = o->data;
+    to->eval_data = o->eval_data;
+    to->eval_share = o->eval_share;
+    to->skip_bad = o->skip_bad;
+    to->context = o->context;
+    to->rows = o->rows;
+    to->accumulate = o->accumulate;
+    to->epochs = o->epochs;
+    to->steps = o->steps;
+    to->optimizer = o->optimizer;
+    to->schedule = o->schedule;
+    to->lr = o->lr;
+    to->warmup = o->warmup;
+    to->weight_decay = o->weight_decay;
+    to->clip = o->clip;
+    to->seed = (uint64_t)o->seed;
+    to->eval_every = o->eval_every;
+    to->patience = o->patience;
+    to->keep_every = o->keep_every;
+    to->scheme = o->scheme;
+    to->rank = o->rank;
+    to->alpha = o->alpha;
+    to->targets = o->targets;
+    to->force = o->force;
+}
+
+static enum gram_status tune(const struct invocation *in, FILE *log, struct gram_tune_report *report,
+                             struct gram_error *err)
+{
+    const struct tune_options *o = in->options;
+    struct gram_tune_options options = GRAM_TUNE_OPTIONS_INIT;
+    struct loaded loaded = {0};
+    struct progress progress;
+    const struct gram_job job = progress_job(&progress, in->common);
+
+    take_options(&options, o);
+    options.on_step = log ? log_step : NULL;
+    options.user = log;
+    enum gram_status st = load_runtime(&loaded, in->common, err);
+    if (st == GRAM_OK)
+        st = gram_tune(loaded.runtime, in->operands[0], o->out, &options, report, &job, err);
+    progress_end(&progress);
+    loaded_close(&loaded);
+    return st;
+}
+
+static int print_report(const struct invocation *in, const struct gram_tune_report *r)
+{
+    const struct tune_options *o = in->options;
+
+    if (in->common->json)
+        return print_json(json_pack(
+            "{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "out",
+            json_text(o->out), "steps", (json_int_t)r->steps, "resumed_from", (json_int_t)r->resumed_from,
+            "samples", (json_int_t)r->samples, "held_samples", (json_int_t)r->held_samples, "skipped",
+            (json_int_t)r->skipped, "cut", (json_int_t)r->cut, "tokens", (json_int_t)r->tokens, "trained",
+            (json_int_t)r->trained, "parameters", (json_int_t)r->parameters, "first_loss",
+            json_number(r->first_loss), "last_loss", json_number(r->last_loss), "held_before",
+            json_number(r->held_before), "held_after", json_number(r->held_after), "seconds",
+            json_number(r->seconds)));
+    if (in->common->quiet)
+        return EXIT_DONE;
+    printf("%s: %lld steps, %lld tokens, loss %.4f -> %.4f", o->out, (long long)r->steps,
+           (long long)r->tokens, r->first_loss, r->last_loss);
+    if (!isnan(r->held_after))
+        printf(", held out %.4f -> %.4f", r->held_before, r->held_after);
+    printf(", %.1f s\n", r->seconds);
+    return EXIT_DONE;
+}
+
+static int run(const struct invocation *in)
+{
+    const struct tune_options *o = in->options;
+    struct gram_tune_report report = {0};
+    struct gram_error err = {0};
+    enum gram_status st = GRAM_OK;
+    FILE *log = o->log ? fopen(o->log, "a") : NULL;
+
+    if (o->log && !log)
+        st = refuse_errno(&err, o->log);
+    if (st == GRAM_OK)
+        st = tune(in, log, &report, &err);
+    if (log)
+        fclose(log);
+    return st == GRAM_OK ? print_report(in, &report) : report_failure(&err);
+}
+
+const struct command command_tune = {
+    .name = "tune",
+    .summary = "train a model, or an adapter for it",
+    .description =
+        "Trains MODEL on text or on records and writes OUT: a Hugging Face directory (full, and qat, "
+        "whose linears are on the grid of --scheme), or an adapter in PEFT's format (lora). Of records "
+        "that hold a prompt and an answer, only the answer is learned. MODEL may be quantized for lora; "
+        "it stays as it is.\n\n"
+        "OUT appears complete or not at all. An interrupted run goes on from its last checkpoint when the "
+        "same command is given again, and ends in the same bytes.",
+    .operands =
+        (const struct operand[]){{"MODEL", "model directory, or org/name in the hub cache", false},
+                                 {0}},
+    .options = rows,
+    .examples =
+        (const struct example[]){
+            {"gram tune llama-1b -o adapter -m lora -d train.jsonl --eval-share 0.05",
+             "an adapter, measured on a twentieth of the data"},
+            {"gram tune stories -o stories-w2 -m qat -s w2a16-g64 -d stories.txt --steps 500",
+             "two bits, trained on their grid"},
+            {0}},
+    .options_size = sizeof(struct tune_options),
+    .run = run,
+};

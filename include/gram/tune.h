@@ -1,0 +1,91 @@
+/* Training: a model, or an adapter for it, learns from text. */
+#ifndef GRAM_TUNE_H
+#define GRAM_TUNE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <gram/job.h>
+#include <gram/quantize.h>
+#include <gram/runtime.h>
+#include <gram/status.h>
+
+GRAM_BEGIN_DECLS
+
+GRAM_API const struct gram_choice *gram_tune_methods(void); /* "full", "lora", "qat" */
+
+/* One step, as it is done. */
+struct gram_tune_step {
+    int64_t step;      /* 1, 2, ... */
+    double epoch;      /* epochs done after it */
+    int64_t tokens;
+    double loss;       /* mean over the labels of the step, before it */
+    double grad_norm;  /* before clipping */
+    double lr;
+    double tokens_per_s;
+    double held_loss;  /* after it, on what was held out; NAN: not measured */
+};
+
+struct gram_tune_options {
+    size_t struct_size;
+    const char *method;    /* [full] */
+    const char *data;      /* *.jsonl, *.json (records) or a text; required */
+    const char *eval_data; /* the same, held out [NULL] */
+    double eval_share;     /* of the data, held out if eval_data is NULL; 0 = none [0] */
+    bool skip_bad;         /* pass over bad records and count them, instead of failing [false] */
+
+    int64_t context;       /* tokens of a row; 0 = the model's limit, at most 512 [0] */
+    int64_t rows;          /* of a batch [4] */
+    int64_t accumulate;    /* batches of a step [1] */
+    int64_t epochs;        /* [1] */
+    int64_t steps;         /* 0 = as many as the epochs have [0] */
+    const char *optimizer; /* sgd, adam, adamw, rmsprop or adagrad [adamw] */
+    const char *schedule;  /* constant, linear, cosine, ... as docs/training.md lists them [cosine] */
+    double lr;             /* 0 = the method's: 1e-4 full, 2e-4 lora, 1e-3 qat [0] */
+    double warmup;         /* share of the steps in which the rate grows [0.03] */
+    double weight_decay;   /* [0] */
+    double clip;           /* longest gradient; 0 = any [1] */
+    uint64_t seed;         /* [0] */
+    int64_t eval_every;    /* steps; 0 = at the start and the end [0] */
+    int64_t patience;      /* measurements without a new best that end it, with the best; 0 = none [0] */
+    int64_t keep_every;    /* steps between checkpoints; 0 = none but when interrupted [100] */
+
+    const char *scheme;    /* qat: the grid, as gram_quantize takes it [w4a16] */
+    int64_t rank;          /* lora [16] */
+    double alpha;          /* lora: pairs count alpha / rank times; 0 = 2 rank [0] */
+    const char *targets;   /* lora: ends of module names, "q_proj,v_proj"; NULL = all linears of the blocks */
+    bool force;            /* replace an existing output [false] */
+
+    void (*on_step)(void *user, const struct gram_tune_step *step); /* NULL for none; as job's callbacks */
+    void *user;
+};
+#define GRAM_TUNE_OPTIONS_INIT                                                                       \
+    {.struct_size = sizeof(struct gram_tune_options), .rows = 4, .accumulate = 1, .epochs = 1,     \
+     .warmup = 0.03, .clip = 1.0, .keep_every = 100, .rank = 16}
+
+struct gram_tune_report {
+    int64_t steps, steps_planned, resumed_from; /* steps done; of the plan; 0: not resumed */
+    int64_t samples, held_samples, records, skipped, cut, empty;
+    int64_t tokens;                             /* learned from, repetitions included */
+    uint64_t trained, parameters;               /* weights that moved; of the model */
+    double first_loss, last_loss;
+    double held_before, held_after;             /* NAN: nothing was held out */
+    double seconds;
+};
+
+/*
+ * Train the model at `in` and write `out`: for full and qat a Hugging Face directory (qat: on the grid of the
+ * scheme, as gram_quantize writes it), for lora an adapter in PEFT's format. The base of an adapter may be
+ * quantized; it stays as it is. `out` appears complete or not at all; checkpoints are kept in
+ * "<out>.partial", from which the same call goes on to the same bytes. report and job may be NULL.
+ * Returns GRAM_OK, GRAM_EINVAL, GRAM_EFORMAT (data: names the line), GRAM_EEXIST, GRAM_EIO, GRAM_ENOSPC,
+ * GRAM_ENUMERIC (the loss is not finite: the last checkpoint is kept), GRAM_ECANCELED (resumable),
+ * GRAM_ENOMEM, and what opening a model returns.
+ */
+GRAM_API enum gram_status gram_tune(struct gram_runtime *rt, const char *in, const char *out,
+                                    const struct gram_tune_options *options,
+                                    struct gram_tune_report *report, const struct gram_job *job,
+                                    struct gram_error *err);
+
+GRAM_END_DECLS
+#endif

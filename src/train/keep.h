@@ -1,0 +1,46 @@
+/*
+ * Checkpoints of a training: weights, states of the optimizer, and where it stood. Two files take turns in
+ * the output's folder; a line of its journal, written when the file is safe on disk, makes one the last.
+ */
+#ifndef GRAM_TRAIN_KEEP_H
+#define GRAM_TRAIN_KEEP_H
+
+#include "base/output.h"
+#include "train/batches.h"
+#include "train/params.h"
+
+/* Where a training stands. */
+struct gram_standing {
+    int64_t step;                  /* steps done */
+    struct gram_position position; /* of the data */
+    double first_loss, last_loss;  /* of steps */
+    double held_before, held;      /* mean loss on what was held out: at the start, last */
+    double best;                   /* the least of these */
+    int64_t best_step, waited;     /* its step; measurements since */
+    int64_t tokens;
+};
+
+struct gram_keeper {
+    struct gram_output *output;
+    const struct gram_params *params;
+    float **best;   /* [params]: weights of the best step; NULL: not kept */
+    int turn;       /* 0 or 1: the file that is written next */
+    int64_t kept;   /* step of the last checkpoint; 0: none */
+};
+
+/* The journal's first line: which job this is. */
+enum gram_status gram_keeper_begin(struct gram_keeper *keeper, const char *job,
+                                   struct gram_error *err);
+/*
+ * Read what an interrupted run of the same job left: standing, weights, states. *found is false if it left
+ * nothing, or was another job (*is_other), or its file is damaged.
+ */
+enum gram_status gram_keeper_resume(struct gram_keeper *keeper, const char *job,
+                                    struct gram_standing *standing, bool *found, bool *is_other,
+                                    struct gram_error *err);
+enum gram_status gram_keeper_save(struct gram_keeper *keeper, const struct gram_standing *standing,
+                                  struct gram_error *err);
+/* Remove both files: before the folder becomes the result. */
+void gram_keeper_clear(const struct gram_keeper *keeper);
+
+#endif

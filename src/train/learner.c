@@ -1,0 +1,210 @@
+#include "train/learner.h"
+
+#include <string.h>
+
+#include "base/checked.h"
+#include "tensor/dtype.h"
+
+/* ---- what stands behind a parameter ---- */
+
+static void bind_matrix(struct gram_binding *binding, const float *data, int64_t rows, int64_t cols)
+{
+    binding->vector = data;
+    binding->weight = (struct gram_weight){.rows = rows,
+                                           .cols = cols,
+                                           .data = data,
+                                           .row_bytes = cols * (int64_t)sizeof(float),
+                                           .dtype = GRAM_F32};
+}
+
+static enum gram_status move_slot(struct gram_learner *l, size_t i, int64_t rows, int64_t cols,
+                                  struct gram_error *err)
+{
+    l->weights[i] = gram_arena_take(&l->arena, (size_t)(rows * cols), sizeof(float));
+    l->grads[i] = gram_arena_take(&l->arena, (size_t)(rows * cols), sizeof(float));
+    if (!l->weights[i] || !l->grads[i])
+        return gram_fail_memory(err, "the weights that are trained");
+    bind_matrix(&l->bindings[i], l->weights[i], rows, cols);
+    return GRAM_OK;
+}
+
+/* A weight of its own, to be trained. */
+static enum gram_status move_weight(struct gram_learner *l, size_t i, struct gram_error *err)
+{
+    const struct gram_weight_slot *slot = &l->desc.slots[i];
+    const struct gram_tensor *tensor = gram_checkpoint_tensor(l->ck, slot);
+
+    if (!tensor)
+        return gram_fail(err, GRAM_EUNSUPPORTED,
+                         "%s: %s is quantized; only an adapter can be trained on such a model "
+                         "(--method lora)",
+                         l->ck->path, slot->op);
+    GRAM_TRY(move_slot(l, i, slot->rows, slot->cols, err));
+    gram_read_f32(l->weights[i], tensor->data, tensor->dtype, 0, slot->rows * slot->cols);
+    return GRAM_OK;
+}
+
+static enum gram_status freeze_weight(struct gram_learner *l, size_t i, struct gram_error *err)
+{
+    const struct gram_weight_slot *slot = &l->desc.slots[i];
+    struct gram_weight *w = &l->bindings[i].weight;
+
+    GRAM_TRY(gram_checkpoint_bind(l->ck, slot, &l->arena, w, err));
+    if (slot->kind != GRAM_KIND_VECTOR)
+        return GRAM_OK;
+    float *vector = gram_arena_take(&l->arena, (size_t)w->rows, sizeof *vector);
+    if (!vector)
+        return gram_fail_memory(err, slot->op);
+    gram_read_f32(vector, w->data, w->dtype, 0, w->rows);
+    l->bindings[i].vector = vector;
+    return GRAM_OK;
+}
+
+static enum gram_status move_pair(struct gram_learner *l, size_t pair, struct gram_error *err)
+{
+    struct gram_lora_pair *p = &l->lora.pairs[pair];
+    const size_t at = l->desc.n_slots + 2 * pair;
+
+    GRAM_TRY(move_slot(l, at, p->rank, p->slot->cols, err));
+    GRAM_TRY(move_slot(l, at + 1, p->slot->rows, p->rank, err));
+    memcpy(l->weights[at], p->a, (size_t)(p->rank * p->slot->cols) * sizeof(float));
+    p->a = l->weights[at]; /* what is trained is what will be written */
+    p->b = l->weights[at + 1];
+    return GRAM_OK;
+}
+
+/* ---- grids ---- */
+
+static enum gram_status put_on_grid(struct gram_learner *l, const struct gram_unit *unit,
+                                    struct gram_error *err)
+{
+    const size_t i = (size_t)(unit->slot - l->desc.slots);
+    const struct gram_scheme *scheme = &unit->how.scheme;
+    const struct gram_grid grid = gram_scheme_grid(scheme, unit->scale_dtype);
+    struct gram_fake *fake = gram_arena_take(&l->arena, 1, sizeof *fake);
+
+    if (!fake)
+        return gram_fail_memory(err, unit->slot->op);
+    GRAM_TRY(gram_fake_open(fake, &grid, unit->slot->rows, unit->slot->cols,
+                            gram_scheme_span(scheme, unit->slot->cols),
+                            scheme->granularity == GRAM_PER_TENSOR, l->weights[i], l->rt->pool,
+                            &l->arena, err));
+    l->fakes[i] = fake;
+    bind_matrix(&l->bindings[i], fake->quantized, unit->slot->rows, unit->slot->cols);
+    return GRAM_OK;
+}
+
+static enum gram_status put_on_grids(struct gram_learner *l, const struct gram_layout *layout,
+                                     struct gram_error *err)
+{
+    for (int64_t u = 0; u < layout->n_units; u++) {
+        const struct gram_unit *unit = &layout->units[u];
+        if (unit->how.scheme.kind == GRAM_SCHEME_CODES)
+            GRAM_TRY(put_on_grid(l, unit, err));
+    }
+    return GRAM_OK;
+}
+
+/* ---- what is trained ---- */
+
+static bool is_matrix(const struct gram_learner *l, size_t i)
+{
+    return i >= l->desc.n_slots || l->desc.slots[i].kind != GRAM_KIND_VECTOR;
+}
+
+static enum gram_status gather_params(struct gram_learner *l, const struct gram_optimizer *optimizer,
+                                      struct gram_error *err)
+{
+    struct gram_param *from = gram_arena_take(&l->arena, 2 * l->n_slots, sizeof *from);
+    size_t n = 0;
+
+    if (!from)
+        return gram_fail_memory(err, "the weights that are trained");
+    for (size_t i = 0; i < l->n_slots; i++) {
+        const struct gram_weight *w = &l->bindings[i].weight;
+        if (!l->weights[i])
+            continue;
+        from[n++] = (struct gram_param){.name = i < l->desc.n_slots ? l->desc.slots[i].op : "adapter",
+                                        .w = l->weights[i],
+                                        .g = l->grads[i],
+                                        .n = w->rows * w->cols,
+                                        .is_decayed = is_matrix(l, i)};
+        l->trained += w->rows * w->cols;
+        if (l->fakes[i])
+            from[n++] = (struct gram_param){.name = l->desc.slots[i].op,
+                                            .w = l->fakes[i]->logs,
+                                            .g = l->fakes[i]->g_logs,
+                                            .n = l->fakes[i]->n_steps};
+    }
+    return gram_params_open(&l->params, from, n, optimizer, l->rt->pool, err);
+}
+
+/* ---- the whole ---- */
+
+static bool take_tables(struct gram_learner *l)
+{
+    const size_t n = l->n_slots;
+
+    l->bindings = gram_arena_take(&l->arena, n, sizeof *l->bindings);
+    l->weights = gram_arena_take(&l->arena, n, sizeof *l->weights);
+    l->grads = gram_arena_take(&l->arena, n, sizeof *l->grads);
+    l->fakes = gram_arena_take(&l->arena, n, sizeof *l->fakes);
+    return l->bindings && l->weights && l->grads && l->fakes;
+}
+
+static enum gram_status make_adapter(struct gram_learner *l, const struct gram_lora_options *options,
+                                     struct gram_error *err)
+{
+    GRAM_TRY(gram_lora_make(&l->lora, &l->desc, options, err));
+    l->adapters = gram_arena_take(&l->arena, l->lora.n_pairs, sizeof *l->adapters);
+    if (!l->adapters)
+        return gram_fail_memory(err, "a new adapter");
+    gram_lora_adapters(&l->lora, &l->desc, (int)l->desc.n_slots, l->adapters);
+    l->desc.adapters = l->adapters;
+    l->desc.n_adapters = l->lora.n_pairs;
+    return GRAM_OK;
+}
+
+enum gram_status gram_learner_open(struct gram_learner *l, struct gram_runtime *rt,
+                                   const struct gram_checkpoint *ck,
+                                   const struct gram_learner_plan *plan, struct gram_error *err)
+{
+    *l = (struct gram_learner){.rt = rt, .ck = ck, .desc = ck->desc};
+    gram_kernels_init(&l->kernels, rt->cpu_flags);
+    if (plan->lora)
+        GRAM_TRY(make_adapter(l, plan->lora, err));
+    GRAM_TRY(gram_arch_build(&l->desc, &l->graph, err));
+    l->n_slots = l->desc.n_slots + 2 * l->lora.n_pairs;
+    if (!take_tables(l))
+        return gram_fail_memory(err, ck->path);
+    for (size_t i = 0; i < l->desc.n_slots; i++)
+        GRAM_TRY(plan->lora ? freeze_weight(l, i, err) : move_weight(l, i, err));
+    for (size_t i = 0; i < l->lora.n_pairs; i++)
+        GRAM_TRY(move_pair(l, i, err));
+    if (plan->layout)
+        GRAM_TRY(put_on_grids(l, plan->layout, err));
+    return gather_params(l, plan->optimizer, err);
+}
+
+void gram_learner_close(struct gram_learner *l)
+{
+    gram_params_close(&l->params);
+    gram_graph_reset(&l->graph);
+    gram_lora_reset(&l->lora);
+    gram_arena_reset(&l->arena);
+    *l = (struct gram_learner){0};
+}
+
+void gram_learner_prepare(struct gram_learner *l)
+{
+    for (size_t i = 0; i < l->n_slots; i++)
+        if (l->fakes[i])
+            gram_fake_fill(l->fakes[i], l->rt->pool);
+}
+
+void gram_learner_pull(struct gram_learner *l)
+{
+    for (size_t i = 0; i < l->n_slots; i++)
+        if (l->fakes[i])
+            gram_fake_pull(l->fakes[i], l->grads[i], l->rt->pool);
+}

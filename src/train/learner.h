@@ -1,0 +1,50 @@
+/*
+ * A model whose weights can move: its graph, what stands behind each of its parameters, their gradients, and
+ * which of them are trained. Everything in f32, except the base of an adapter, which stays as it is stored.
+ */
+#ifndef GRAM_TRAIN_LEARNER_H
+#define GRAM_TRAIN_LEARNER_H
+
+#include "base/runtime.h"
+#include "engine/checkpoint.h"
+#include "quant/layout.h"
+#include "train/fake.h"
+#include "train/lora.h"
+#include "train/params.h"
+#include "train/stepper.h"
+
+struct gram_learner {
+    struct gram_runtime *rt;
+    const struct gram_checkpoint *ck;
+    struct gram_kernels kernels;
+    struct gram_model_desc desc;    /* of ck, with the adapter */
+    struct gram_graph graph;
+    struct gram_lora lora;
+    struct gram_adapter *adapters;
+    size_t n_slots;                 /* of the model, then the halves of the adapter's pairs */
+    struct gram_binding *bindings;  /* [n_slots] */
+    float **weights, **grads;       /* [n_slots]; NULL: frozen */
+    struct gram_fake **fakes;       /* [n_slots]; NULL: multiplied as it is */
+    struct gram_params params;
+    int64_t trained;                /* weights that are */
+    struct gram_arena arena;
+};
+
+struct gram_learner_plan {
+    const struct gram_lora_options *lora; /* train an adapter; NULL: the model's own weights */
+    const struct gram_layout *layout;     /* linears with codes are trained on their grids; NULL: none */
+    const struct gram_optimizer *optimizer;
+};
+
+/* ck and rt must outlive it. Close it also after a failure. GRAM_EINVAL, GRAM_EUNSUPPORTED, GRAM_ENOMEM. */
+enum gram_status gram_learner_open(struct gram_learner *learner, struct gram_runtime *rt,
+                                   const struct gram_checkpoint *ck,
+                                   const struct gram_learner_plan *plan, struct gram_error *err);
+void gram_learner_close(struct gram_learner *learner);
+
+/* Before a pass: what linears are multiplied by follows the weights. */
+void gram_learner_prepare(struct gram_learner *learner);
+/* After the passes of a step: gradients of what is multiplied become those of the weights. */
+void gram_learner_pull(struct gram_learner *learner);
+
+#endif
