@@ -14,7 +14,7 @@ struct quantize_options {
     int64_t calib_tokens, calib_context, seed, iterations;
     double damping;
     uint64_t max_shard, memory;
-    bool lm_head, force, allow_nonfinite, no_act_order, no_sequential;
+    bool lm_head, force, allow_nonfinite, no_act_order, no_sequential, correct_drift;
 };
 
 static const struct gram_choice *scale_dtypes(void)
@@ -60,6 +60,9 @@ static const struct option_row rows[] = {
     {.name = "no-sequential",
      .help = "calibrate all linears of a block at once, faster and a little less exact",
      .offset = AT(no_sequential)},
+    {.name = "correct-drift",
+     .help = "aim at the outputs of the float model, though inputs are those of the quantized one; "
+             "half as fast", .offset = AT(correct_drift)},
     {.name = "iterations", .type = OPTION_INT, .argument = "N", .fallback = "0", .low = -1, .high = 1e6,
      .help = "of iterative methods, -1 for none and 0 for the method's own", .offset = AT(iterations)},
     {.name = "seed", .type = OPTION_INT, .argument = "N", .fallback = "0", .low = 0, .high = 1e15,
@@ -177,6 +180,7 @@ static enum gram_status quantize(const struct invocation *in, const struct rules
     options.calibration = o->calib;
     options.calibration_tokens = o->calib_tokens;
     options.calibration_context = o->calib_context;
+    options.correct_drift = o->correct_drift;
     options.observer = o->observer;
     options.memory = o->memory;
     options.seed = (uint64_t)o->seed;

@@ -66,6 +66,7 @@ struct gram_quantize_options {
     int64_t iterations;       /* of iterative methods; 0 = the method's own, -1 = none [0] */
     bool sequential;          /* linears of a block see what those before them have become [true] */
     const char *observer;     /* of static activations: which range of them is kept; NULL = "minmax" */
+    bool correct_drift;       /* aim at the float model's outputs on the quantized one's inputs [false] */
 };
 #define GRAM_QUANTIZE_OPTIONS_INIT                                                                   \
     {.struct_size = sizeof(struct gram_quantize_options), .max_shard_bytes = 5000000000u,          \

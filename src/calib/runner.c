@@ -131,18 +131,39 @@ struct watch {
     struct gram_runner *runner;
     struct gram_block_stats *stats; /* or NULL */
     const struct gram_node *wrong;  /* its output is not finite */
+    enum gram_status status;        /* of what was written beside */
+    struct gram_error *err;
 };
 
-static void add_windows(const struct watch *w, struct gram_stats_slot *slot)
+static enum gram_status add_drift(const struct watch *w, struct gram_stats_slot *slot, const float *x,
+                                  int64_t n)
+{
+    const struct gram_runner *runner = w->runner;
+    float *wanted = w->stats->wanted;
+
+    GRAM_TRY(gram_boundary_read(&slot->wanted, slot->stats.tokens, n, wanted, w->err));
+    gram_drift_add(&slot->stats.drifted, runner->kernels, runner->pool, x, wanted, n);
+    return GRAM_OK;
+}
+
+static enum gram_status add_windows(const struct watch *w, struct gram_stats_slot *slot)
 {
     const struct gram_runner *runner = w->runner;
     const float *x = gram_exec_value(&runner->exec, slot->value);
 
+    if (w->stats->keeps_wanted) {
+        slot->kept += runner->batch->rows;
+        return gram_boundary_write(&slot->wanted, slot->kept - runner->batch->rows, runner->batch->rows, x,
+                                   w->err);
+    }
     for (int i = 0; i < runner->batch->n; i++) {
         const int64_t n = runner->batch->segments[i].rows;
+        if (slot->stats.drift)
+            GRAM_TRY(add_drift(w, slot, x, n));
         gram_stats_add(&slot->stats, runner->kernels, runner->pool, x, n);
         x += n * slot->stats.cols;
     }
+    return GRAM_OK;
 }
 
 /* The input of a linear is still in its place when the first linear that reads it is done. */
@@ -157,16 +178,16 @@ static bool watch_node(void *user, const struct gram_node *node, const float *va
         return false;
     }
     for (int i = 0; w->stats && i < w->stats->n; i++) {
-        if (w->stats->slots[i].node == at)
-            add_windows(w, &w->stats->slots[i]);
+        if (w->stats->slots[i].node == at && w->status == GRAM_OK)
+            w->status = add_windows(w, &w->stats->slots[i]);
     }
-    return true;
+    return w->status == GRAM_OK;
 }
 
 static enum gram_status run_batch(struct gram_runner *runner, int first, int end,
                                   struct gram_block_stats *stats, struct gram_error *err)
 {
-    struct watch watch = {.runner = runner, .stats = stats};
+    struct watch watch = {.runner = runner, .stats = stats, .err = err};
     const struct gram_exec_call call = {
         .segments = runner->batch->segments,
         .n_segments = runner->batch->n,
@@ -177,6 +198,8 @@ static enum gram_status run_batch(struct gram_runner *runner, int first, int end
 
     if (gram_exec_run_nodes(&runner->exec, &call, first, end))
         return GRAM_OK;
+    if (watch.status != GRAM_OK)
+        return watch.status;
     return gram_fail(err, GRAM_ENONFINITE,
                      "the output of %s is not finite for calibration window %zu or one of the %d "
                      "before it",
@@ -255,7 +278,7 @@ enum gram_status gram_runner_block(struct gram_runner *runner, const struct gram
     if (status == GRAM_OK)
         status = run_block(runner, block, in, out, stats, err);
     close_caches(runner->batch);
-    for (int i = 0; stats && status == GRAM_OK && i < stats->n; i++)
+    for (int i = 0; stats && !stats->keeps_wanted && status == GRAM_OK && i < stats->n; i++)
         gram_stats_close(&stats->slots[i].stats);
     return status;
 }

@@ -17,12 +17,16 @@ struct gram_stats_slot {
     int value;                     /* of the graph */
     int node;                      /* the first linear that reads it */
     struct gram_input_stats stats;
+    struct gram_boundary wanted;   /* with GRAM_NEED_DRIFT: the value in the float model */
+    int64_t kept;                  /* rows of it */
 };
 
 struct gram_block_stats {
     struct gram_stats_slot *slots; /* in the order of the graph */
     int n;
     const struct gram_graph *graph;
+    bool keeps_wanted; /* this pass is of the float model: fill what drift is measured from, nothing else */
+    float *wanted;     /* [rows of the longest window][most columns]: scratch memory */
     struct gram_arena arena;
 };
 
@@ -53,6 +57,10 @@ enum gram_status gram_block_stats_open(struct gram_block_stats *stats, const str
                                        int first, int end,
                                        unsigned (*needs)(void *context, const struct gram_node *node),
                                        void *context, struct gram_error *err);
+/* Make room for the values in the float model, of `tokens` tokens in windows of at most `longest`; in a
+ * file in `folder` if it spills. */
+enum gram_status gram_block_stats_want(struct gram_block_stats *stats, int64_t tokens, int64_t longest,
+                                       bool spills, const char *folder, struct gram_error *err);
 /* Of the input of a linear; NULL when nothing was asked for. */
 const struct gram_input_stats *gram_block_stats_of(const struct gram_block_stats *stats,
                                                    const struct gram_node *node);

@@ -35,11 +35,14 @@ bool gram_stats_open(struct gram_input_stats *stats, unsigned needs, int64_t col
               take(&stats->high, stats, GRAM_NEED_RANGE, cols, arena) &&
               take(&stats->absmax, stats, GRAM_NEED_RANGE, cols, arena) &&
               take(&stats->mean_abs, stats, GRAM_NEED_MEAN_ABS, cols, arena) &&
+              take(&stats->drift, stats, GRAM_NEED_DRIFT, square, arena) &&
               take(&stats->gram, stats, GRAM_NEED_GRAM, square, arena);
     ok = ok && (stats->parts = gram_arena_take(arena, parts, sizeof *stats->parts));
     ok = ok && (stats->abs_sum = gram_arena_take(arena, (size_t)cols, sizeof *stats->abs_sum));
     if (ok && needs & GRAM_NEED_GRAM)
         ok = gram_cross_open(&stats->cross, stats->gram, cols, arena);
+    if (ok && needs & GRAM_NEED_DRIFT)
+        ok = gram_drift_open(&stats->drifted, stats->drift, cols, arena);
     if (ok && needs & GRAM_NEED_HISTOGRAM)
         ok = (stats->histogram = gram_histogram_open(GRAM_HISTOGRAM_BINS, arena)) != NULL;
     return ok;
@@ -145,6 +148,8 @@ void gram_stats_close(struct gram_input_stats *stats)
         return;
     for (int64_t k = 0; stats->absmax && k < stats->cols; k++)
         stats->absmax[k] = fmaxf(fabsf(stats->low[k]), fabsf(stats->high[k]));
+    for (int64_t i = 0; stats->drift && i < stats->cols * stats->cols; i++)
+        stats->drift[i] /= (float)stats->tokens;
     for (int64_t k = 0; stats->mean_abs && k < stats->cols; k++)
         stats->mean_abs[k] = (float)(stats->abs_sum[k] / (double)stats->tokens);
     if (stats->gram)

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/pool.h"
 #include "calib/cross.h"
+#include "calib/drift.h"
 #include "kernels/kernels.h"
 
 /* What a method or a transform asks for; one pass collects the union. */
@@ -18,6 +19,7 @@ enum gram_need {
     GRAM_NEED_MEAN_ABS = 1 << 1,  /* mean |x| per channel */
     GRAM_NEED_GRAM = 1 << 2,      /* X'X / tokens */
     GRAM_NEED_HISTOGRAM = 1 << 3, /* of all values, for clipping */
+    GRAM_NEED_DRIFT = 1 << 4,     /* how far it is from what it is in the float model (drift.h) */
 };
 
 /* See calib/histogram.h. */
@@ -35,6 +37,7 @@ struct gram_input_stats {
     float *low, *high;    /* [cols] */
     float *absmax;        /* [cols] */
     float *mean_abs;      /* [cols] */
+    float *drift;         /* [cols][cols]: mean over tokens of x (wanted - x)' */
     float *gram;          /* [cols][cols], whole and symmetric: mean over tokens of x x' */
     float moving_low, moving_high; /* of all channels: averaged over windows with weight 0.01 */
     struct gram_histogram *histogram;
@@ -45,6 +48,7 @@ struct gram_input_stats {
     double *abs_sum;          /* [cols] */
     struct gram_window_range *parts; /* of the window at hand, by parts of the columns */
     struct gram_cross cross;
+    struct gram_drift drifted;
 };
 
 /* Zero bytes are an empty one. Memory comes from `arena`. False if it ran out. */

@@ -101,7 +101,8 @@ static unsigned stage_needs(void *context, const struct gram_node *node)
 
     if (!takes_part(stage, node))
         return 0;
-    return gram_blocks_needs(stage->blocks, stage->blocks->units[node->params[0]]) | GRAM_NEED_GRAM;
+    return gram_blocks_needs(stage->blocks, stage->blocks->units[node->params[0]]) | GRAM_NEED_GRAM |
+           (stage->blocks->floats ? GRAM_NEED_DRIFT : 0u);
 }
 
 static unsigned transform_needs(void *context, const struct gram_node *node)
@@ -145,6 +146,44 @@ static enum gram_status code_stage(struct gram_blocks *b, const struct gram_bloc
     return GRAM_OK;
 }
 
+/* ---- the float model beside it ---- */
+
+static void swap_bindings(struct gram_blocks *b)
+{
+    for (size_t i = 0; i < b->q->ck.desc.n_slots; i++) {
+        const struct gram_binding made = b->bindings[i];
+        b->bindings[i] = b->floats[i];
+        b->floats[i] = made;
+    }
+}
+
+static enum gram_status run_floats(struct gram_blocks *b, const struct gram_block *block,
+                                   const struct gram_boundary *out, struct gram_block_stats *stats,
+                                   struct gram_error *err)
+{
+    swap_bindings(b);
+    const enum gram_status status = gram_runner_block(&b->runner, block, &b->wanted, out, stats, err);
+    swap_bindings(b);
+    return status;
+}
+
+/* What the linears of a stage read in the float model. */
+static enum gram_status keep_wanted(struct gram_blocks *b, const struct gram_block *block,
+                                    struct gram_block_stats *stats, struct gram_error *err)
+{
+    char folder[4096];
+    int64_t longest = 0;
+
+    snprintf(folder, sizeof folder, "%s/..", gram_output_folder(b->q->output));
+    for (size_t i = 0; i < b->corpus.n_windows; i++)
+        longest = gram_max_i64(longest, b->corpus.windows[i].n);
+    GRAM_TRY(gram_block_stats_want(stats, b->corpus.tokens, longest, b->spills, folder, err));
+    stats->keeps_wanted = true;
+    const enum gram_status status = run_floats(b, block, NULL, stats, err);
+    stats->keeps_wanted = false;
+    return status;
+}
+
 static enum gram_status make_stage(struct gram_blocks *b, const struct gram_block *block,
                                    struct stage *stage, struct gram_error *err)
 {
@@ -154,6 +193,8 @@ static enum gram_status make_stage(struct gram_blocks *b, const struct gram_bloc
         return code_stage(b, block, stage, NULL, err);
     enum gram_status status = gram_block_stats_open(&stats, &b->graph, block->first, block->end,
                                                     stage_needs, stage, err);
+    if (status == GRAM_OK && b->floats)
+        status = keep_wanted(b, block, &stats, err);
     if (status == GRAM_OK)
         status = gram_runner_block(&b->runner, block, &b->boundary, NULL, &stats, err);
     if (status == GRAM_OK)
@@ -233,6 +274,12 @@ static enum gram_status transform(struct gram_blocks *b, int layer, const struct
 
 /* ---- the walk ---- */
 
+static void keep_floats(struct gram_blocks *b)
+{
+    if (b->floats)
+        memcpy(b->floats, b->bindings, b->q->ck.desc.n_slots * sizeof *b->floats);
+}
+
 static void forget(struct gram_blocks *b)
 {
     memset(b->values, 0, b->q->ck.desc.n_slots * sizeof *b->values);
@@ -243,6 +290,7 @@ static enum gram_status make_block(struct gram_blocks *b, const struct gram_bloc
                                    struct gram_error *err)
 {
     GRAM_TRY(load_all(b, block->layer, err));
+    keep_floats(b);
     if (b->q->transform)
         GRAM_TRY(transform(b, block->layer, block, err));
     return make_stages(b, block, err);
@@ -276,8 +324,18 @@ static enum gram_status embed(struct gram_blocks *b, struct gram_error *err)
             GRAM_TRY(gram_blocks_bind_made(b, i, err));
     }
     GRAM_TRY(gram_runner_embed(&b->runner, &b->boundary, err));
+    if (b->floats)
+        GRAM_TRY(gram_runner_embed(&b->runner, &b->wanted, err));
     forget(b);
     return GRAM_OK;
+}
+
+static enum gram_status bind_finished(struct gram_blocks *b, int layer, struct gram_error *err)
+{
+    if (b->floats)
+        GRAM_TRY(load_all(b, layer, err));
+    keep_floats(b);
+    return bind_all_made(b, layer, err);
 }
 
 static enum gram_status pass_block(struct gram_blocks *b, const struct gram_block *block,
@@ -288,7 +346,9 @@ static enum gram_status pass_block(struct gram_blocks *b, const struct gram_bloc
     if (!is_done(b, block->layer))
         status = make_block(b, block, err);
     else if (is_wanted_behind)
-        status = bind_all_made(b, block->layer, err);
+        status = bind_finished(b, block->layer, err);
+    if (status == GRAM_OK && is_wanted_behind && b->floats)
+        status = run_floats(b, block, &b->wanted, NULL, err);
     if (status == GRAM_OK && is_wanted_behind)
         status = gram_runner_block(&b->runner, block, &b->boundary, &b->boundary, NULL, err);
     forget(b);

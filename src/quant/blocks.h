@@ -31,6 +31,8 @@ struct gram_blocks {
     struct gram_corpus corpus;
     struct gram_runner runner;
     struct gram_boundary boundary;
+    struct gram_boundary wanted;      /* if drift is corrected: the same in the float model, */
+    struct gram_binding *floats;      /* [slots], and the block of it */
     uint64_t linears, done;        /* for progress */
 
     struct gram_arena arena, block_arena;

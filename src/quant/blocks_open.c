@@ -97,6 +97,9 @@ enum gram_status gram_blocks_start(struct gram_blocks *b, struct gram_error *err
     };
     snprintf(folder, sizeof folder, "%s/..", gram_output_folder(b->q->output));
     GRAM_TRY(gram_runner_open(&b->runner, err));
+    if (b->floats)
+        GRAM_TRY(gram_boundary_open(&b->wanted, b->corpus.tokens, b->q->ck.desc.hp.hidden, b->spills, folder,
+                                    err));
     return gram_boundary_open(&b->boundary, b->corpus.tokens, b->q->ck.desc.hp.hidden, b->spills,
                               folder, err);
 }
@@ -127,10 +130,10 @@ static void identify(struct gram_blocks *b)
     char text[512];
 
     const int n = snprintf(
-        text, sizeof text, "%s %s %s %" PRId64 " %" PRIu64 " %a %d %" PRId64 " %d %s",
+        text, sizeof text, "%s %s %s %" PRId64 " %" PRIu64 " %a %d %" PRId64 " %d %s %d",
         b->corpus.hash, b->q->transform ? b->q->transform->about->name : "none",
         gram_runtime_cpu(b->q->rt), o->calibration_context, o->seed, o->damping, o->act_order,
-        o->iterations, o->sequential, b->observer->about->name);
+        o->iterations, o->sequential, b->observer->about->name, o->correct_drift);
     gram_sha256_init(&hash);
     gram_sha256_add(&hash, text, (size_t)n);
     gram_sha256_hex(&hash, b->q->calibration);
@@ -143,6 +146,8 @@ static bool take_tables(struct gram_blocks *b)
     b->units = gram_arena_take(&b->arena, n, sizeof *b->units);
     b->bindings = gram_arena_take(&b->arena, n, sizeof *b->bindings);
     b->values = gram_arena_take(&b->arena, n, sizeof *b->values);
+    if (b->q->options->correct_drift && b->is_calibrated)
+        b->floats = gram_arena_take(&b->arena, n, sizeof *b->floats);
     if (!b->units || !b->bindings || !b->values)
         return false;
     for (int64_t i = 0; i < b->q->layout.n_units; i++) {
@@ -172,6 +177,9 @@ enum gram_status gram_blocks_open(struct gram_blocks *b, struct quantize *q, str
     b->is_calibrated = q->options->calibration && gram_blocks_plan(q);
     if (who && !b->is_calibrated)
         return gram_fail(err, GRAM_EINVAL, "%s needs calibration: name a text file (--calib)", who);
+    if (q->transform && q->options->correct_drift)
+        return gram_fail(err, GRAM_EUNSUPPORTED,
+                         "drift is not corrected behind a transform; leave one of them");
     if (q->transform)
         GRAM_TRY(q->transform->check(&q->ck.desc, err));
     gram_kernels_init(&b->kernels, q->rt->cpu_flags);
@@ -188,6 +196,7 @@ void gram_blocks_close(struct gram_blocks *b)
 {
     gram_runner_close(&b->runner);
     gram_boundary_close(&b->boundary);
+    gram_boundary_close(&b->wanted);
     gram_corpus_reset(&b->corpus);
     gram_checkpoint_reset(&b->made);
     gram_graph_reset(&b->graph);

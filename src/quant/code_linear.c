@@ -3,6 +3,7 @@
 
 #include "quant/blocks.h"
 #include "quant/code_parts.h"
+#include "quant/undrift.h"
 
 static struct gram_writer writer_of(const struct gram_blocks *b)
 {
@@ -57,6 +58,9 @@ static enum gram_status solve(struct work *w, struct gram_error *err)
 {
     const struct gram_problem *p = &w->problem;
     struct gram_error inner = {0};
+
+    if (gram_correct_drift(p) != GRAM_OK)
+        return gram_fail_memory(err, p->name);
     enum gram_status status = w->unit->how.method->solve(&w->coded, p, &w->solution, &inner);
 
     if (status == GRAM_ENUMERIC) {
@@ -121,6 +125,8 @@ enum gram_status gram_blocks_code(struct gram_blocks *b, size_t slot,
         status = solve(&w, err);
     if (status == GRAM_OK)
         status = store(&w, err);
+    if (w.original && b->floats) /* what the float model is run with */
+        memcpy(w.problem.w, w.original, (size_t)(at->rows * at->cols) * sizeof *w.original);
     gram_arena_reset(&w.arena);
     return status;
 }

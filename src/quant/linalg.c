@@ -13,6 +13,8 @@
 
 /* OpenBLAS: Fortran LAPACK, columns first. */
 void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t uplo_len);
+void dpotrs_(const char *uplo, const int *n, const int *nrhs, const double *a, const int *lda, double *b,
+             const int *ldb, int *info, size_t uplo_len);
 void strtri_(const char *uplo, const char *diag, const int *n, float *a, const int *lda, int *info,
              size_t uplo_len, size_t diag_len);
 void openblas_set_num_threads(int threads);
@@ -112,6 +114,27 @@ enum gram_status gram_factor_udu(float *lower, float *pivots, const float *gram,
     const bool is_definite = info == 0 && take_unit_rows(lower, pivots, a, n);
     free(a);
     return is_definite ? GRAM_OK : GRAM_ENUMERIC;
+}
+
+enum gram_status gram_solve_definite(double *x, int64_t count, double *factors, const float *gram, int64_t n,
+                                     double ridge)
+{
+    const int order = (int)n, columns = (int)count;
+    const double mean = gram_mean_diagonal(gram, n);
+    int info = 0;
+
+    if (n > INT32_MAX || count > INT32_MAX)
+        return GRAM_ENOMEM;
+    for (int64_t i = 0; i < n * n; i++)
+        factors[i] = gram[i];
+    for (int64_t i = 0; i < n; i++)
+        factors[i * n + i] += ridge + (factors[i * n + i] > 0 ? 0 : mean);
+    openblas_set_num_threads(1);
+    dpotrf_("L", &order, factors, &order, &info, 1);
+    if (info != 0)
+        return GRAM_ENUMERIC;
+    dpotrs_("L", &order, &columns, factors, &order, x, &order, &info, 1);
+    return GRAM_OK;
 }
 
 void gram_invert_unit_lower(float *lower, int64_t n)

@@ -25,6 +25,13 @@ enum gram_status gram_factor_udu(float *lower, float *pivots, const float *gram,
 /* In place: lower[n][n], its diagonal taken for ones, becomes I - its inverse. */
 void gram_invert_unit_lower(float *lower, int64_t n);
 
+/*
+ * x[count][n] (in place) times the inverse of G + ridge I; factors[n][n] is scratch memory. GRAM_ENUMERIC
+ * if the sum is not positive definite; x is then as it was.
+ */
+enum gram_status gram_solve_definite(double *x, int64_t count, double *factors, const float *gram, int64_t n,
+                                     double ridge);
+
 /* How much of its mean is added to the diagonal. */
 struct gram_damping {
     double share; /* in: what to begin with; out: what was needed */

@@ -34,6 +34,22 @@ static int64_t largest_block(const struct gram_blocks *b)
     return 2 * floats + floats / 4 + gram + work;
 }
 
+/* What correcting drift takes beside: its sums and factors, a linear twice in double, what a stage reads. */
+static int64_t drift_bytes(const struct gram_blocks *b, bool spills)
+{
+    const struct gram_model_desc *desc = &b->q->ck.desc;
+    int64_t most = 0, work = 0;
+
+    for (size_t i = 0; b->floats && i < desc->n_slots; i++) {
+        const struct gram_weight_slot *slot = &desc->slots[i];
+        if (slot->kind != GRAM_KIND_LINEAR || slot->layer != 0)
+            continue;
+        most = gram_max_i64(most, slot->cols);
+        work = gram_max_i64(work, 12 * slot->rows * slot->cols + 12 * slot->cols * slot->cols);
+    }
+    return work + (spills ? 0 : 4 * b->corpus.tokens * most);
+}
+
 /* Of one call of the runner: values, keys and values of the layer that is run, activations as codes. */
 static int64_t activation_bytes(const struct gram_blocks *b)
 {
@@ -49,8 +65,10 @@ static int64_t activation_bytes(const struct gram_blocks *b)
 void gram_preflight_estimate(struct gram_preflight *out, const struct gram_blocks *b)
 {
     const uint64_t limit = b->q->options->memory;
-    const int64_t boundary = 4 * b->corpus.tokens * b->q->ck.desc.hp.hidden;
-    const int64_t rest = FIXED + largest_block(b) + activation_bytes(b) + 12 * b->corpus.tokens;
+    const int64_t boundary = 4 * b->corpus.tokens * b->q->ck.desc.hp.hidden * (b->floats ? 2 : 1) +
+                             drift_bytes(b, false) - drift_bytes(b, true);
+    const int64_t rest = FIXED + largest_block(b) + activation_bytes(b) + drift_bytes(b, true) +
+                         12 * b->corpus.tokens;
 
     out->spills = limit && (uint64_t)(rest + boundary) > limit;
     out->memory = (uint64_t)(rest + (out->spills ? 0 : boundary));

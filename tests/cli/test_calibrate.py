@@ -86,6 +86,36 @@ class Quality(Calibrated):
             self.assertNotIn("fallback", tensor)
 
 
+class Drift(Calibrated):
+    """Aiming at the float model's outputs on the quantized model's inputs."""
+
+    def test_it_is_nearer_to_the_reference(self):
+        enough = ("--calib-tokens", "16384")
+        self.quantize("plain", "w2a16-g32", "gptq", *enough)
+        self.quantize("corrected", "w2a16-g32", "gptq", "--correct-drift", *enough)
+        self.assertLess(self.divergence("corrected"), 0.8 * self.divergence("plain"))
+
+    def test_neither_threads_nor_a_kill_nor_a_file_changes_the_bytes(self):
+        began = time.time()
+        self.quantize("whole", "w2a16-g32", "gptq", "--correct-drift", "-t", "1")
+        seconds = time.time() - began
+        whole = contents(self.path("whole"))
+        self.quantize("threads", "w2a16-g32", "gptq", "--correct-drift", "-t", "3")
+        self.assertEqual(contents(self.path("threads")), whole)
+        command = self.command("killed", "w2a16-g32", "gptq", "--correct-drift")
+        job = subprocess.Popen([GRAM, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.6 * seconds)
+        job.kill()
+        job.wait()
+        if not os.path.exists(self.path("killed")):
+            self.assertDone(gram(*command))
+        self.assertEqual(contents(self.path("killed")), whole)
+
+    def test_not_behind_a_transform(self):
+        r = gram(*self.command("out", "w4a16-g32", "gptq", "--correct-drift", "--transform", "smoothquant"))
+        self.assertFails(r, 1, "drift")
+
+
 class StaticActivations(Calibrated):
     def input_scales(self, out):
         with open(self.path(out, "model.safetensors"), "rb") as f:
