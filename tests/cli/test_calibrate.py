@@ -57,7 +57,7 @@ class Quality(Calibrated):
             self.assertLess(self.divergence("gptq"), 0.8 * self.divergence("rtn"), scheme)
 
     def test_every_method_is_as_good_as_rounding_or_refused(self):
-        some = ("--force", "--rule", "layers.[1-9].*=keep")
+        some = ("--force", "--rule", "layers.[1-9].*=keep", "--iterations", "40")
         for scheme in ("w3a16-channel", "w2a16-g64-asym", "w8a8", "w4a16-tensor", "nf4", "ternary"):
             self.quantize("rtn", scheme, "rtn", *some)
             worst = 1.5 * self.divergence("rtn") + 1e-3  # of one block, a few bits more or less are chance
@@ -161,12 +161,11 @@ class Sameness(Calibrated):
     def test_threads_do_not_change_the_bytes(self):
         for method in ("gptq", "hqq"):
             folders = []
-            for threads in (1, 2, 4):
+            for threads in (1, 3):
                 out = "%s-%d" % (method, threads)
                 self.quantize(out, "w3a16-g32", method, "-t", str(threads))
                 folders.append(contents(self.path(out)))
             self.assertEqual(folders[0], folders[1])
-            self.assertEqual(folders[0], folders[2])
 
     def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(self):
         began = time.time()
@@ -174,7 +173,7 @@ class Sameness(Calibrated):
         seconds = time.time() - began
         whole = contents(self.path("whole"))
         random.seed(7)
-        for i in range(6):
+        for i in range(4):
             out = "killed-%d" % i
             job = subprocess.Popen([GRAM, *self.command(out, "w3a16-g32", "gptq")],
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
