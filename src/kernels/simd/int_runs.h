@@ -51,13 +51,22 @@ ALWAYS_INLINE void multiply(vq (*sums)[INT_PANELS], const struct run *run, int64
 /* The sums of a group join the outputs. */
 ALWAYS_INLINE void finish(const struct run *run, vq (*sums)[INT_PANELS], int T)
 {
+    /* copies: a store might change *run, for all that the compiler knows */
+    const float *x_scales = run->x_scales;
+    tile_floats *outs = run->out;
+    vqf w_scales[INT_PANELS];
+
     UNROLL
-    for (int t = 0; t < T; t++)
+    for (int p = 0; p < INT_PANELS; p++)
+        w_scales[p] = vqf_load((*run->w_scales)[p]);
+    UNROLL
+    for (int t = 0; t < T; t++) {
+        const float x_scale = x_scales[t];
         UNROLL
-    for (int p = 0; p < INT_PANELS; p++) {
-        float *out = run->out[t][p];
-        vqf_store(out, vqf_add_group(vqf_load(out), sums[t][p], vqf_load((*run->w_scales)[p]),
-                                     run->x_scales[t]));
+        for (int p = 0; p < INT_PANELS; p++) {
+            float *out = outs[t][p];
+            vqf_store(out, vqf_add_group(vqf_load(out), sums[t][p], w_scales[p], x_scale));
+        }
     }
 }
 
