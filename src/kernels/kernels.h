@@ -56,11 +56,6 @@ typedef void gram_gemm_f32_fn(float *y, int64_t y_stride, const float *x, int64_
  */
 typedef float gram_quantize_i8_fn(int8_t *q, const float *x, int64_t n);
 
-/* sum_k a[k] * b[k] in int32, exact for n <= 2^16: one activation row against N weight rows.
- * out[n] for n < N; w row n at w + n * w_stride. */
-typedef void gram_dot_i8_fn(int32_t *out, const int8_t *x, const int8_t *w, int64_t w_stride,
-                            int64_t N, int64_t K);
-
 /* y[i] = x[i] / sqrt(mean(x^2) + eps) * weight[i]; mean in double (Zhang, Sennrich 2019). n > 0 */
 typedef void gram_rmsnorm_fn(float *y, const float *x, const float *weight, int64_t n, float eps);
 
@@ -91,7 +86,6 @@ struct gram_kernels {
     gram_decode_fn *decode[GRAM_N_STORAGE];
     gram_gemm_f32_fn *gemm_f32;
     gram_quantize_i8_fn *quantize_i8;
-    gram_dot_i8_fn *dot_i8;
     gram_quantize_acts_fn *quantize_acts;
     gram_int_linear_fn *int_linear;
     gram_rmsnorm_fn *rmsnorm;

@@ -22,7 +22,6 @@ static const struct gram_kernels reference = {
         },
     .gemm_f32 = gram_gemm_f32__ref,
     .quantize_i8 = gram_quantize_i8__ref,
-    .dot_i8 = gram_dot_i8__ref,
     .quantize_acts = gram_quantize_acts__ref,
     .int_linear = gram_int_linear__ref,
     .rmsnorm = gram_rmsnorm__ref,
@@ -87,7 +86,6 @@ static void use_avx2(struct gram_kernels *kernels)
     USE_F32(kernels, avx2);
     USE_DECODE(kernels, avx2);
     kernels->quantize_i8 = gram_quantize_i8__avx2;
-    kernels->dot_i8 = gram_dot_i8__avx2;
     kernels->quantize_acts = gram_quantize_acts__avx2;
     kernels->int_linear = gram_int_linear__avx2;
 }
@@ -99,14 +97,12 @@ static void use_avx512(struct gram_kernels *kernels)
     USE_F32(kernels, avx512);
     USE_DECODE(kernels, avx512);
     kernels->quantize_i8 = gram_quantize_i8__avx512;
-    kernels->dot_i8 = gram_dot_i8__avx512;
 }
 #endif
 
 #ifdef GRAM_HAVE_AVX512VNNI
 static void use_avx512vnni(struct gram_kernels *kernels)
 {
-    kernels->dot_i8 = gram_dot_i8__avx512vnni;
     kernels->quantize_acts = gram_quantize_acts__avx512vnni;
     kernels->int_linear = gram_int_linear__avx512vnni;
 }
@@ -124,7 +120,6 @@ static void use_neon(struct gram_kernels *kernels)
     kernels->decode[GRAM_STORE_T4] = gram_decode_t4__neon;
     kernels->decode[GRAM_STORE_F8] = gram_decode_f8__neon;
     kernels->quantize_i8 = gram_quantize_i8__neon;
-    kernels->dot_i8 = gram_dot_i8__neon;
     kernels->quantize_acts = gram_quantize_acts__neon;
     kernels->int_linear = gram_int_linear__neon;
 }
@@ -133,7 +128,6 @@ static void use_neon(struct gram_kernels *kernels)
 #ifdef GRAM_HAVE_DOTPROD
 static void use_dotprod(struct gram_kernels *kernels)
 {
-    kernels->dot_i8 = gram_dot_i8__dotprod;
     kernels->int_linear = gram_int_linear__dotprod;
 }
 #endif

@@ -30,22 +30,18 @@ GRAM_DECLARE_F32(ref);
 gram_decode_fn gram_decode_f32__ref, gram_decode_f16__ref, gram_decode_bf16__ref,
     gram_decode_codes__ref, gram_decode_table__ref;
 gram_quantize_i8_fn gram_quantize_i8__ref;
-gram_dot_i8_fn gram_dot_i8__ref;
 gram_quantize_acts_fn gram_quantize_acts__ref;
 gram_int_linear_fn gram_int_linear__ref;
 
 GRAM_DECLARE_F32(avx2);
 GRAM_DECLARE_DECODE(avx2);
 gram_quantize_i8_fn gram_quantize_i8__avx2;
-gram_dot_i8_fn gram_dot_i8__avx2;
 gram_quantize_acts_fn gram_quantize_acts__avx2;
 gram_int_linear_fn gram_int_linear__avx2;
 
 GRAM_DECLARE_F32(avx512);
 GRAM_DECLARE_DECODE(avx512);
 gram_quantize_i8_fn gram_quantize_i8__avx512;
-gram_dot_i8_fn gram_dot_i8__avx512;
-gram_dot_i8_fn gram_dot_i8__avx512vnni;
 gram_quantize_acts_fn gram_quantize_acts__avx512vnni;
 gram_int_linear_fn gram_int_linear__avx512vnni;
 
@@ -53,10 +49,8 @@ GRAM_DECLARE_F32(neon);
 gram_decode_fn gram_decode_f16__neon, gram_decode_bf16__neon, gram_decode_s8__neon,
     gram_decode_u4__neon, gram_decode_u8__neon, gram_decode_t4__neon, gram_decode_f8__neon;
 gram_quantize_i8_fn gram_quantize_i8__neon;
-gram_dot_i8_fn gram_dot_i8__neon;
 gram_quantize_acts_fn gram_quantize_acts__neon;
 gram_int_linear_fn gram_int_linear__neon;
-gram_dot_i8_fn gram_dot_i8__dotprod;
 gram_int_linear_fn gram_int_linear__dotprod;
 
 #endif

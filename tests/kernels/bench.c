@@ -22,7 +22,6 @@ struct bench {
     float *x, *y, *w;
     float *angle; /* 64 cosines and sines of a right angle: turning on changes no magnitude */
     int8_t *codes;
-    int32_t *sums;
     uint8_t *stream;
 };
 
@@ -76,19 +75,6 @@ static void bench_gemm_stream(void *context)
     const int64_t row_bytes = COLS * (int64_t)sizeof(float);
     b->kernels->gemm_f32(b->y, COLS, b->x, COLS, (const float *)(void *)b->stream, COLS, 1,
                          STREAM_BYTES / row_bytes, COLS);
-}
-
-static void bench_dot_i8(void *context)
-{
-    struct bench *b = context;
-    b->kernels->dot_i8(b->sums, b->codes, b->codes, COLS, ROWS, COLS);
-}
-
-static void bench_dot_i8_stream(void *context)
-{
-    struct bench *b = context;
-    b->kernels->dot_i8(b->sums, b->codes, (const int8_t *)b->stream, COLS, STREAM_BYTES / COLS,
-                       COLS);
 }
 
 static void bench_decode(void *context)
@@ -166,8 +152,6 @@ static const struct bench_row bench_rows[] = {
     {.kernel = "gemm_f32", "T 8, N 32, K 1024", bench_gemm, FLOPS(8), GEMM_BYTES(8), .T = 8},
     {.kernel = "gemm_f32", "T 1, N 32, K 1024", bench_gemm, FLOPS(1), GEMM_BYTES(1), .T = 1},
     {.kernel = "gemm_f32", "T 1, stream 512 MiB", bench_gemm_stream, 2.0 * (128 << 20), 512 << 20},
-    {.kernel = "dot_i8", "N 32, K 4096", bench_dot_i8, 2.0 * ROWS *COLS, ROWS *COLS, true},
-    {.kernel = "dot_i8", "stream 512 MiB", bench_dot_i8_stream, 2.0 * (512 << 20), 512 << 20, true},
     {.kernel = "decode_f16", "1024", bench_decode, 0, DECODED(16), .storage = GRAM_STORE_F16},
     {.kernel = "decode_bf16", "1024", bench_decode, 0, DECODED(16), .storage = GRAM_STORE_BF16},
     {.kernel = "decode_s8",
@@ -265,7 +249,6 @@ static void bench_init(struct bench *b)
     for (int i = 64; i < 128; i++)
         b->angle[i] = 1.0f;
     b->codes = mapped(ROWS * COLS);
-    b->sums = mapped(STREAM_BYTES / COLS * (int64_t)sizeof *b->sums);
     b->stream = mapped(STREAM_BYTES);
     memset(b->stream, 0x3c, (size_t)STREAM_BYTES); /* as floats: 0.0115 */
     b->weight = (struct gram_weight){.rows = ROWS,

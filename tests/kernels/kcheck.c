@@ -44,7 +44,6 @@ static const struct kernel_row {
     {"attend_store_f16", AT(attend_store[GRAM_KV_F16]), check_attend_store, GRAM_KV_F16},
     {"attend_store_i8", AT(attend_store[GRAM_KV_I8]), check_attend_store, GRAM_KV_I8},
     {"quantize_i8", AT(quantize_i8), check_quantize_i8, 0},
-    {"dot_i8", AT(dot_i8), check_dot_i8, 0},
     {"quantize_acts", AT(quantize_acts), check_quantize_acts, 0},
     {"int_linear", AT(int_linear), check_int_linear, 0},
     {"rmsnorm", AT(rmsnorm), check_rmsnorm, 0},

@@ -1,4 +1,4 @@
-/* Activations as int8, and their exact products with int8 weights. */
+/* Activations as int8. */
 #include <math.h>
 
 #include "kernels/variants.h"
@@ -18,15 +18,4 @@ float gram_quantize_i8__ref(int8_t *q, const float *x, int64_t n)
         q[i] = (int8_t)(floored < 127.0f ? floored : 127.0f);
     }
     return scale;
-}
-
-void gram_dot_i8__ref(int32_t *out, const int8_t *x, const int8_t *w, int64_t w_stride, int64_t N,
-                      int64_t K)
-{
-    for (int64_t n = 0; n < N; n++) {
-        int32_t sum = 0;
-        for (int64_t k = 0; k < K; k++)
-            sum += x[k] * w[n * w_stride + k];
-        out[n] = sum;
-    }
 }
