@@ -43,9 +43,9 @@ static bool place_scratch(struct gram_exec *exec)
         const struct gram_node *node = &g->nodes[i];
         if (node->op->worker_scratch)
             exec->scratch_bytes = gram_max_i64(exec->scratch_bytes,
-                                               node->op->worker_scratch(g, node, rows, 0));
+                                               node->op->worker_scratch(g, node, rows));
         if (node->op->shared_scratch)
-            shared = gram_max_i64(shared, node->op->shared_scratch(g, node, rows, 0));
+            shared = gram_max_i64(shared, node->op->shared_scratch(g, node, rows));
     }
     exec->scratch_bytes = (exec->scratch_bytes + 63) / 64 * 64;
     exec->scratch = gram_arena_take(&exec->arena, (size_t)gram_pool_threads(exec->pool),

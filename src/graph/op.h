@@ -27,11 +27,11 @@ struct gram_op {
     /* For `rows` tokens behind `past` cached ones; NULL: negligible. */
     void (*cost)(const struct gram_graph *g, const struct gram_node *node, int64_t rows,
                  int64_t past, struct gram_cost *cost);
-    /* Bytes of scratch for one worker, and shared by all, for at most so many rows and keys; NULL: none. */
+    /* Bytes of scratch for one worker, and shared by all, for at most so many rows; NULL: none. */
     int64_t (*worker_scratch)(const struct gram_graph *g, const struct gram_node *node,
-                              int64_t rows, int64_t context);
+                              int64_t rows);
     int64_t (*shared_scratch)(const struct gram_graph *g, const struct gram_node *node,
-                              int64_t rows, int64_t context);
+                              int64_t rows);
 };
 
 /* The row called `name`, which must exist. */
@@ -58,15 +58,12 @@ void gram_linear_shape(const struct gram_graph *, const struct gram_node *, stru
 void gram_linear_forward(struct gram_exec *, const struct gram_node *);
 void gram_linear_cost(const struct gram_graph *, const struct gram_node *, int64_t, int64_t,
                       struct gram_cost *);
-int64_t gram_linear_worker_scratch(const struct gram_graph *, const struct gram_node *, int64_t,
-                                   int64_t);
-int64_t gram_linear_shared_scratch(const struct gram_graph *, const struct gram_node *, int64_t,
-                                   int64_t);
+int64_t gram_linear_worker_scratch(const struct gram_graph *, const struct gram_node *, int64_t);
+int64_t gram_linear_shared_scratch(const struct gram_graph *, const struct gram_node *, int64_t);
 void gram_attend_shape(const struct gram_graph *, const struct gram_node *, struct gram_value *);
 void gram_attend_forward(struct gram_exec *, const struct gram_node *);
 void gram_attend_cost(const struct gram_graph *, const struct gram_node *, int64_t, int64_t,
                       struct gram_cost *);
-int64_t gram_attend_worker_scratch(const struct gram_graph *, const struct gram_node *, int64_t,
-                                   int64_t);
+int64_t gram_attend_worker_scratch(const struct gram_graph *, const struct gram_node *, int64_t);
 
 #endif

@@ -25,9 +25,9 @@ void gram_attend_cost(const struct gram_graph *g, const struct gram_node *node, 
 }
 
 int64_t gram_attend_worker_scratch(const struct gram_graph *g, const struct gram_node *node,
-                                   int64_t rows, int64_t context)
+                                   int64_t rows)
 {
-    (void)g, (void)rows, (void)context;
+    (void)g, (void)rows;
     return gram_attend_scratch(node->at.attend.head_dim) * (int64_t)sizeof(float);
 }
 

@@ -48,21 +48,20 @@ void gram_linear_cost(const struct gram_graph *g, const struct gram_node *node, 
 }
 
 int64_t gram_linear_worker_scratch(const struct gram_graph *g, const struct gram_node *node,
-                                   int64_t rows, int64_t context)
+                                   int64_t rows)
 {
     const int64_t decoded = TILE * GRAM_K_BLOCK * (int64_t)sizeof(float);
     const int64_t quantized = 5 * gram_acts_stride(g->values[node->inputs[0]].cols);
-    (void)rows, (void)context;
+    (void)rows;
     return gram_max_i64(gram_max_i64(decoded, GRAM_PANEL_SCRATCH), quantized);
 }
 
 /* Activations as codes in two parts, with a scale and a sum for each of the smallest groups. */
 int64_t gram_linear_shared_scratch(const struct gram_graph *g, const struct gram_node *node,
-                                   int64_t rows, int64_t context)
+                                   int64_t rows)
 {
     const int64_t cols = g->values[node->inputs[0]].cols;
     const int64_t groups = gram_ceil_div(cols, GRAM_MIN_GROUP);
-    (void)context;
     return (MAX_PARTS * rows + GRAM_ACTS_HEIGHT) *
            (gram_acts_stride(cols) + groups * (int64_t)(sizeof(float) + sizeof(int32_t)));
 }
