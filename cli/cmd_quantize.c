@@ -62,7 +62,7 @@ static const struct option_row rows[] = {
      .offset = AT(no_sequential)},
     {.name = "correct-drift",
      .help = "aim at the outputs of the float model, though inputs are those of the quantized one; "
-             "half as fast", .offset = AT(correct_drift)},
+             "blocks run twice as often", .offset = AT(correct_drift)},
     {.name = "iterations", .type = OPTION_INT, .argument = "N", .fallback = "0", .low = -1, .high = 1e6,
      .help = "of iterative methods, -1 for none and 0 for the method's own", .offset = AT(iterations)},
     {.name = "seed", .type = OPTION_INT, .argument = "N", .fallback = "0", .low = 0, .high = 1e15,
