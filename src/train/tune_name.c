@@ -1,0 +1,56 @@
+/* Which job a training is: all that its result depends on, as JSON and as one hash. */
+#include <string.h>
+
+#include "train/tuning.h"
+
+json_t *gram_tuning_print_options(const struct gram_tuning *t)
+{
+    const struct gram_tune_options *o = &t->o;
+    json_t *printed = json_pack(
+        "{s:I, s:I, s:I, s:I, s:s, s:s, s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "context",
+        (json_int_t)o->context, "rows", (json_int_t)o->rows, "accumulate",
+        (json_int_t)o->accumulate, "steps", (json_int_t)t->trainer_options.steps, "optimizer",
+        o->optimizer, "schedule", o->schedule, "lr", o->lr, "warmup", o->warmup, "weight_decay",
+        o->weight_decay, "clip", o->clip, "seed", (json_int_t)o->seed, "eval_every",
+        (json_int_t)o->eval_every, "patience", (json_int_t)o->patience);
+
+    if (printed && t->method->is_qat)
+        json_object_set_new(printed, "scheme", json_string(o->scheme));
+    if (printed && t->method->is_lora)
+        json_object_update_new(printed, json_pack("{s:I, s:f, s:s?}", "rank", (json_int_t)o->rank,
+                                                  "alpha", o->alpha, "targets", o->targets));
+    return printed;
+}
+
+/* Of each tensor its name, shape and first bytes: enough to tell models apart, and quick. */
+static void hash_model(struct gram_sha256 *hash, const struct gram_checkpoint *ck)
+{
+    enum { BEGINNING = 4096 };
+
+    for (size_t i = 0; i < gram_store_count(ck->store); i++) {
+        const struct gram_tensor *t = gram_store_at(ck->store, i);
+        gram_sha256_add(hash, t->name, strlen(t->name) + 1);
+        gram_sha256_add(hash, t->shape, sizeof t->shape);
+        gram_sha256_add(hash, t->data, t->bytes < BEGINNING ? (size_t)t->bytes : BEGINNING);
+    }
+}
+
+enum gram_status gram_tuning_name(struct gram_tuning *t, struct gram_error *err)
+{
+    struct gram_sha256 hash;
+    json_t *options = gram_tuning_print_options(t);
+    char *text = options ? json_dumps(options, JSON_SORT_KEYS | JSON_REAL_PRECISION(17)) : NULL;
+
+    json_decref(options);
+    if (!text)
+        return gram_fail_memory(err, "the options of the job");
+    gram_sha256_init(&hash);
+    gram_sha256_add(&hash, text, strlen(text) + 1);
+    gram_sha256_add(&hash, t->method->about->name, strlen(t->method->about->name) + 1);
+    gram_sha256_add(&hash, t->data.hash, sizeof t->data.hash);
+    gram_sha256_add(&hash, t->held.hash, sizeof t->held.hash);
+    hash_model(&hash, &t->ck);
+    gram_sha256_hex(&hash, t->name);
+    free(text);
+    return GRAM_OK;
+}

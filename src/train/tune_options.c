@@ -1,0 +1,93 @@
+/* What can be asked of gram_tune: its methods, what each takes if nothing is said, and what
+ * contradicts itself. */
+#include <string.h>
+
+#include "train/tuning.h"
+
+static const struct gram_choice method_names[] = {
+    {"full", "all weights"},
+    {"lora", "low-rank pairs beside the linears; the base may be quantized and stays as it is"},
+    {"qat", "all weights, with the linears on the grid of --scheme, whose steps are learned"},
+    {NULL, NULL},
+};
+
+static const struct gram_tune_method methods[] = {
+    {&method_names[0], false, false, 1e-4},
+    {&method_names[1], true, false, 2e-4},
+    {&method_names[2], false, true, 1e-3},
+};
+
+const struct gram_choice *gram_tune_methods(void)
+{
+    return method_names;
+}
+
+static enum gram_status find_method(const struct gram_tune_method **out, const char *name,
+                                    struct gram_error *err)
+{
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        *out = &methods[i];
+        if (strcmp(methods[i].about->name, name) == 0)
+            return GRAM_OK;
+    }
+    return gram_fail(err, GRAM_EINVAL, "unknown method '%s'; there are full, lora and qat", name);
+}
+
+static enum gram_status check_options(struct gram_tuning *t, struct gram_error *err)
+{
+    const struct gram_tune_options *o = &t->o;
+
+    if (!o->data)
+        return gram_fail(err, GRAM_EINVAL, "there is no data to learn from");
+    if (o->rows < 1 || o->accumulate < 1 || o->epochs < 1 || o->steps < 0 || o->rank < 1)
+        return gram_fail(err, GRAM_EINVAL, "rows, accumulate, epochs and rank must be at least 1");
+    if (!(o->lr > 0.0) || !(o->warmup >= 0.0 && o->warmup <= 1.0) || !(o->clip >= 0.0) ||
+        !(o->eval_share >= 0.0 && o->eval_share < 1.0) || !(o->alpha > 0.0))
+        return gram_fail(
+            err, GRAM_EINVAL,
+            "lr and alpha must be above 0, warmup and eval_share shares, clip not below 0");
+    if (o->patience > 0 && !o->eval_data && o->eval_share == 0.0)
+        return gram_fail(err, GRAM_EINVAL,
+                         "patience needs something held out: --eval-share or --eval-data");
+    if (o->scheme && !t->method->is_qat)
+        return gram_fail(err, GRAM_EINVAL, "a scheme belongs to method qat, not to %s",
+                         t->method->about->name);
+    return GRAM_OK;
+}
+
+static void fill_in(struct gram_tuning *t)
+{
+    struct gram_tune_options *o = &t->o;
+
+    if (o->lr == 0.0)
+        o->lr = t->method->lr;
+    if (o->alpha == 0.0)
+        o->alpha = 2.0 * (double)o->rank;
+    if (t->method->is_qat && !o->scheme)
+        o->scheme = "w4a16";
+    t->lora = (struct gram_lora_options){o->rank, o->alpha, o->targets, o->seed};
+}
+
+static enum gram_status check_scheme(const struct gram_tuning *t, struct gram_error *err)
+{
+    struct gram_scheme scheme;
+
+    if (!t->method->is_qat)
+        return GRAM_OK;
+    GRAM_TRY(gram_scheme_parse(&scheme, t->o.scheme, err));
+    if (scheme.kind != GRAM_SCHEME_CODES || scheme.act_bits != 0 ||
+        strcmp(gram_scheme_container(&scheme), "compressed-tensors") != 0)
+        return gram_fail(err, GRAM_EUNSUPPORTED,
+                         "%s: only grids of weights that compressed-tensors stores can be trained "
+                         "on, such as w4a16 or w2a16-g64",
+                         t->o.scheme);
+    return GRAM_OK;
+}
+
+enum gram_status gram_tuning_settle_options(struct gram_tuning *t, struct gram_error *err)
+{
+    GRAM_TRY(find_method(&t->method, t->o.method, err));
+    fill_in(t);
+    GRAM_TRY(check_options(t, err));
+    return check_scheme(t, err);
+}

@@ -1,0 +1,52 @@
+/*
+ * One call of gram_tune on its way: what was asked, what was opened, and where it stands. tune.c
+ * runs it; tune_options.c, tune_data.c, tune_name.c and tune_report.c each hold one part.
+ */
+#ifndef GRAM_TRAIN_TUNING_H
+#define GRAM_TRAIN_TUNING_H
+
+#include <gram/tune.h>
+
+#include "train/export.h"
+#include "train/trainer.h"
+
+struct gram_tune_method {
+    const struct gram_choice *about;
+    bool is_lora, is_qat;
+    double lr; /* unless told */
+};
+
+struct gram_tuning {
+    struct gram_runtime *rt;
+    const char *in, *out;
+    struct gram_tune_options o; /* with every default filled in */
+    const struct gram_job *job;
+    const struct gram_tune_method *method;
+
+    struct gram_checkpoint ck;
+    struct gram_dataset data, held; /* held.n is 0: nothing was held out */
+    struct gram_lora_options lora;
+    struct gram_trainer_options trainer_options;
+    struct gram_export export;
+    struct gram_learner learner;
+    struct gram_trainer trainer;
+    struct gram_keeper keeper;
+    struct gram_output *output;
+    int64_t resumed_from;
+    char name[GRAM_SHA256_HEX]; /* of the job: a hash of all that it depends on */
+};
+
+void gram_tuning_warn(const struct gram_tuning *t, const char *sentence);
+/* Find the method, fill in every default, refuse what contradicts itself. GRAM_EINVAL,
+ * GRAM_EUNSUPPORTED. */
+enum gram_status gram_tuning_settle_options(struct gram_tuning *t, struct gram_error *err);
+/* Needs ck. Fills data and held. */
+enum gram_status gram_tuning_open_data(struct gram_tuning *t, struct gram_error *err);
+/* NULL when memory ran out. */
+json_t *gram_tuning_print_options(const struct gram_tuning *t);
+/* Needs data and the planned steps. */
+enum gram_status gram_tuning_name(struct gram_tuning *t, struct gram_error *err);
+enum gram_status gram_tuning_certify(const struct gram_tuning *t, struct gram_error *err);
+void gram_tuning_fill_report(const struct gram_tuning *t, struct gram_tune_report *r);
+
+#endif
