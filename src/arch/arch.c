@@ -12,6 +12,8 @@ static const struct gram_arch *const archs[] = {
     &gram_arch_mistral,
     &gram_arch_qwen2,
     &gram_arch_qwen3,
+    &gram_arch_gpt2,
+    &gram_arch_bert,
 };
 enum { N_ARCHS = sizeof archs / sizeof archs[0] };
 
@@ -80,6 +82,8 @@ static enum gram_status derive_heads(struct gram_hparams *hp, const struct gram_
 {
     if (hp->kv_heads == 0)
         hp->kv_heads = hp->heads;
+    if (hp->ffn == 0)
+        hp->ffn = 4 * hp->hidden;
     if (hp->heads % hp->kv_heads != 0)
         return gram_fail(err, GRAM_EFORMAT,
                          "%s: num_key_value_heads %" PRId64
@@ -94,7 +98,7 @@ static enum gram_status derive_heads(struct gram_hparams *hp, const struct gram_
                          where, hp->heads, hp->hidden);
     if (hp->head_dim == 0)
         hp->head_dim = hp->hidden / hp->heads;
-    if (hp->head_dim % 2 != 0)
+    if (hp->head_dim % 2 != 0 && !arch->has_learned_positions)
         return gram_fail(err, GRAM_EFORMAT, "%s: head_dim %" PRId64 " is odd: rotary needs pairs",
                          where, hp->head_dim);
     return GRAM_OK;
@@ -161,14 +165,59 @@ static enum gram_status read_window(struct gram_hparams *hp, const struct gram_a
     return GRAM_OK;
 }
 
-static enum gram_status check_activation(const json_t *config, const char *where,
-                                         struct gram_error *err)
+/* Names of config.json for the function of an MLP. */
+static const struct {
+    const char *name;
+    bool is_gate;
+    enum gram_activation function;
+} activations[] = {
+    {"silu", true, GRAM_N_ACTIVATION},
+    {"swish", true, GRAM_N_ACTIVATION},
+    {"gelu", false, GRAM_GELU},
+    {"gelu_new", false, GRAM_GELU_TANH},
+    {"gelu_pytorch_tanh", false, GRAM_GELU_TANH},
+    {"relu", false, GRAM_RELU},
+};
+
+static enum gram_status read_activation(struct gram_hparams *hp, const struct gram_arch *arch,
+                                        const json_t *config, const char *where,
+                                        struct gram_error *err)
 {
-    const char *act;
-    GRAM_TRY(gram_json_str(config, "hidden_act", "silu", &act, where, err));
-    if (strcmp(act, "silu") != 0 && strcmp(act, "swish") != 0)
-        return gram_fail(err, GRAM_EUNSUPPORTED, "%s: hidden_act '%s' is not silu", where, act);
+    const char *key = arch->activation_key ? arch->activation_key : "hidden_act", *name;
+
+    GRAM_TRY(gram_json_str(config, key, arch->has_gated_mlp ? "silu" : "gelu", &name, where, err));
+    for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++) {
+        if (strcmp(name, activations[i].name) == 0 && activations[i].is_gate == arch->has_gated_mlp) {
+            hp->activation = activations[i].function;
+            return GRAM_OK;
+        }
+    }
+    return gram_fail(err, GRAM_EUNSUPPORTED, "%s: %s '%s' is not %s", where, key, name,
+                     arch->has_gated_mlp ? "silu" : "gelu, gelu_new, gelu_pytorch_tanh or relu");
+}
+
+/* Classes: as many as have names. */
+static enum gram_status read_labels(struct gram_hparams *hp, const json_t *config,
+                                    const char *where, struct gram_error *err)
+{
+    const json_t *names = json_object_get(config, "id2label");
+
+    if (!names || json_is_null(names))
+        return gram_json_int(config, "num_labels", 1, 1 << 20, 2, &hp->labels, where, err);
+    if (!json_is_object(names) || json_object_size(names) == 0)
+        return gram_fail(err, GRAM_EFORMAT, "%s: id2label is not an object of names", where);
+    hp->labels = (int64_t)json_object_size(names);
     return GRAM_OK;
+}
+
+static enum gram_status read_positions(struct gram_hparams *hp, const struct gram_arch *arch,
+                                       const json_t *config, const char *where,
+                                       struct gram_error *err)
+{
+    hp->is_encoder = arch->is_encoder;
+    hp->learned_positions = arch->has_learned_positions;
+    return hp->learned_positions ? GRAM_OK
+                                 : gram_rope_read(&hp->rope, config, hp->context, where, err);
 }
 
 enum gram_status gram_arch_describe(struct gram_model_desc *desc, const json_t *config,
@@ -186,8 +235,12 @@ enum gram_status gram_arch_describe(struct gram_model_desc *desc, const json_t *
     GRAM_TRY(derive_heads(hp, desc->arch, where, err));
     GRAM_TRY(read_biases(hp, desc->arch, config, where, err));
     GRAM_TRY(read_window(hp, desc->arch, config, where, arena, err));
-    GRAM_TRY(check_activation(config, where, err));
-    GRAM_TRY(gram_rope_read(&hp->rope, config, hp->context, where, err));
+    GRAM_TRY(read_activation(hp, desc->arch, config, where, err));
+    GRAM_TRY(read_positions(hp, desc->arch, config, where, err));
+    if (hp->is_encoder)
+        GRAM_TRY(read_labels(hp, config, where, err));
+    if (desc->arch->check)
+        GRAM_TRY(desc->arch->check(config, where, err));
     return gram_slots_fill(desc, arena, err);
 }
 

@@ -15,7 +15,12 @@
 /* The numbers of one model. Ranges are checked: every product of two of them fits int64_t. */
 struct gram_hparams {
     int64_t vocab, hidden, ffn, layers, heads, kv_heads, head_dim, context;
+    int64_t types;             /* kinds of tokens that have embeddings of their own */
+    int64_t labels;            /* classes of a classifier */
     double norm_eps;
+    enum gram_activation activation; /* of an MLP without a gate */
+    bool is_encoder;           /* results are of a whole text; it continues none */
+    bool learned_positions;    /* a table of `context` rows: no token may lie behind it */
     bool tied;                 /* lm_head is the embedding */
     bool qkv_bias, output_bias, mlp_bias;
     bool qk_norm;              /* queries and keys are normalized per head */
@@ -36,13 +41,19 @@ enum gram_role {
     GRAM_W_GATE_BIAS, GRAM_W_UP_BIAS, GRAM_W_DOWN_BIAS,
     GRAM_W_NORM,
     GRAM_W_LM_HEAD,
+    /* of the older transformers */
+    GRAM_W_POSITIONS, GRAM_W_TYPES,
+    GRAM_W_EMBED_NORM, GRAM_W_EMBED_NORM_BIAS,
+    GRAM_W_QKV, GRAM_W_QKV_BIAS, /* queries, keys and values as one linear */
+    GRAM_W_ATTN_NORM_BIAS, GRAM_W_FFN_NORM_BIAS, GRAM_W_NORM_BIAS,
+    GRAM_W_POOLER, GRAM_W_POOLER_BIAS, GRAM_W_CLASSIFIER, GRAM_W_CLASSIFIER_BIAS,
     GRAM_N_ROLE
 };
 
 enum gram_weight_kind {
     GRAM_KIND_LINEAR,    /* quantized unless a recipe keeps it */
     GRAM_KIND_LM_HEAD,   /* kept unless asked */
-    GRAM_KIND_EMBEDDING, /* kept */
+    GRAM_KIND_EMBEDDING, /* kept; looked up by row */
     GRAM_KIND_VECTOR,    /* norms and biases: kept */
 };
 
@@ -57,6 +68,7 @@ struct gram_weight_slot {
     const char *tensor;  /* checkpoint name of the plain tensor: module + ".weight" or ".bias" */
     const char *alias;   /* another name that the same tensor may have (tied embeddings); NULL */
     int64_t rows, cols;  /* cols is 1 for vectors */
+    bool is_transposed;  /* the file has it as [cols, rows] */
 };
 
 struct gram_arch;

@@ -16,10 +16,11 @@ struct gram_config_key {
 
 /* Sizes that a weight's shape is made of. */
 enum gram_dim { GRAM_DIM_ONE, GRAM_DIM_VOCAB, GRAM_DIM_HIDDEN, GRAM_DIM_FFN, GRAM_DIM_Q,
-                GRAM_DIM_KV, GRAM_DIM_HEAD };
+                GRAM_DIM_KV, GRAM_DIM_HEAD, GRAM_DIM_QKV, GRAM_DIM_CONTEXT, GRAM_DIM_TYPES,
+                GRAM_DIM_LABELS };
 
-/* Whether a model has it. */
-enum gram_presence { GRAM_ALWAYS, GRAM_IF_QKV_BIAS, GRAM_IF_OUTPUT_BIAS, GRAM_IF_MLP_BIAS,
+/* Whether a model has it. GRAM_BIAS: always, and its name ends in ".bias". */
+enum gram_presence { GRAM_ALWAYS, GRAM_BIAS, GRAM_IF_QKV_BIAS, GRAM_IF_OUTPUT_BIAS, GRAM_IF_MLP_BIAS,
                      GRAM_IF_QK_NORM, GRAM_IF_UNTIED };
 
 struct gram_weight_spec {
@@ -50,6 +51,14 @@ struct gram_arch {
                               struct gram_error *err);
 
     /* Traits. */
+    const char *activation_key;  /* "hidden_act" if NULL */
+    bool has_gated_mlp;          /* by SiLU, and by no other function */
+    bool is_encoder;             /* reads whole texts and classifies them */
+    bool has_learned_positions;  /* and no rotary ones */
+    bool has_transposed_linears; /* stored as [in, out] */
+    const char *optional_prefix; /* names of tensors may lack it; NULL */
+    /* What else config.json may ask for that the builder does not do; NULL. */
+    enum gram_status (*check)(const json_t *config, const char *where, struct gram_error *err);
     bool has_attention_bias_key; /* attention_bias: q, k, v and o have biases */
     bool has_qkv_bias;           /* q, k, v always do, o never */
     bool has_mlp_bias_key;
@@ -59,6 +68,7 @@ struct gram_arch {
 };
 
 extern const struct gram_arch gram_arch_llama, gram_arch_mistral, gram_arch_qwen2, gram_arch_qwen3;
+extern const struct gram_arch gram_arch_gpt2, gram_arch_bert;
 
 /* decoder_lm.c: shared by all of the above. */
 extern const struct gram_config_key gram_decoder_lm_keys[];
@@ -68,6 +78,23 @@ enum gram_status gram_decoder_lm_build(const struct gram_model_desc *desc, struc
                                        struct gram_error *err);
 /* The slot with this role and layer (-1 outside the blocks), or GRAM_NONE. */
 int gram_slot_find(const struct gram_model_desc *desc, enum gram_role role, int layer);
+
+/* pieces.c: a block under construction, and the pieces that builders share. */
+struct gram_block_builder {
+    const struct gram_model_desc *desc;
+    struct gram_graph *g;
+    int layer; /* -1 outside the blocks */
+    char name[64];
+};
+/* "layers.3.<op>", or op itself outside the blocks; until the next call. */
+const char *gram_block_name(struct gram_block_builder *b, const char *op);
+/* The linear of `weight`, with its bias if the model has one. */
+int gram_block_linear(struct gram_block_builder *b, const char *op, int x, enum gram_role weight,
+                      enum gram_role bias);
+/* up, the architecture's function, down: an MLP without a gate. */
+int gram_block_mlp(struct gram_block_builder *b, int x);
+int gram_block_layernorm(struct gram_block_builder *b, const char *op, int x, enum gram_role weight,
+                         enum gram_role bias);
 
 /* rope_config.c: rope_scaling of old configs, rope_parameters of new ones. */
 enum gram_status gram_rope_read(struct gram_rope_params *rope, const json_t *config,

@@ -2,8 +2,6 @@
  * The decoder-only language model that LLaMA, Mistral, Qwen2 and Qwen3 share: config keys, weights, and the
  * graph. They differ by traits and by which weights are there.
  */
-#include <stdio.h>
-
 #include "arch/arch_table.h"
 
 #define AT(field) offsetof(struct gram_hparams, field)
@@ -57,69 +55,47 @@ const struct gram_weight_spec gram_decoder_lm_weights[GRAM_DECODER_LM_WEIGHTS] =
 #undef ROW
 /* clang-format on */
 
-/* A block under construction. */
-struct block {
-    const struct gram_model_desc *desc;
-    struct gram_graph *g;
-    int layer;
-    char name[64];
-};
-
-static const char *named(struct block *b, const char *op)
+static int norm(struct gram_block_builder *b, const char *op, int x, enum gram_role weight, int64_t width)
 {
-    snprintf(b->name, sizeof b->name, "layers.%d.%s", b->layer, op);
-    return b->name;
-}
-
-static int linear(struct block *b, const char *op, int x, enum gram_role weight,
-                  enum gram_role bias)
-{
-    const int w = gram_slot_find(b->desc, weight, b->layer);
-    return gram_build_linear(b->g, named(b, op), x, w, gram_slot_find(b->desc, bias, b->layer),
-                             b->desc->slots[w].rows);
-}
-
-static int norm(struct block *b, const char *op, int x, enum gram_role weight, int64_t width)
-{
-    return gram_build_rmsnorm(b->g, named(b, op), x, gram_slot_find(b->desc, weight, b->layer),
+    return gram_build_rmsnorm(b->g, gram_block_name(b, op), x, gram_slot_find(b->desc, weight, b->layer),
                               width, b->desc->hp.norm_eps);
 }
 
-static int attention(struct block *b, int x)
+static int attention(struct gram_block_builder *b, int x)
 {
     const struct gram_hparams *hp = &b->desc->hp;
-    int q = linear(b, "attn.q", x, GRAM_W_Q, GRAM_W_Q_BIAS);
-    int k = linear(b, "attn.k", x, GRAM_W_K, GRAM_W_K_BIAS);
-    const int v = linear(b, "attn.v", x, GRAM_W_V, GRAM_W_V_BIAS);
+    int q = gram_block_linear(b, "attn.q", x, GRAM_W_Q, GRAM_W_Q_BIAS);
+    int k = gram_block_linear(b, "attn.k", x, GRAM_W_K, GRAM_W_K_BIAS);
+    const int v = gram_block_linear(b, "attn.v", x, GRAM_W_V, GRAM_W_V_BIAS);
 
     if (hp->qk_norm) {
         q = norm(b, "attn.q_norm", q, GRAM_W_Q_NORM, hp->head_dim);
         k = norm(b, "attn.k_norm", k, GRAM_W_K_NORM, hp->head_dim);
     }
-    q = gram_build_rope(b->g, named(b, "attn.q_rope"), q, hp->head_dim);
-    k = gram_build_rope(b->g, named(b, "attn.k_rope"), k, hp->head_dim);
-    const int y = gram_build_attend(b->g, named(b, "attn.attend"), q, k, v, hp->heads, hp->kv_heads,
+    q = gram_build_rope(b->g, gram_block_name(b, "attn.q_rope"), q, hp->head_dim);
+    k = gram_build_rope(b->g, gram_block_name(b, "attn.k_rope"), k, hp->head_dim);
+    const int y = gram_build_attend(b->g, gram_block_name(b, "attn.attend"), q, k, v, hp->heads, hp->kv_heads,
                                     hp->head_dim, hp->windowed[b->layer] ? hp->window : 0);
-    return linear(b, "attn.o", y, GRAM_W_O, GRAM_W_O_BIAS);
+    return gram_block_linear(b, "attn.o", y, GRAM_W_O, GRAM_W_O_BIAS);
 }
 
-static int gated_mlp(struct block *b, int x)
+static int gated_mlp(struct gram_block_builder *b, int x)
 {
-    const int gate = linear(b, "mlp.gate", x, GRAM_W_GATE, GRAM_W_GATE_BIAS);
-    const int up = linear(b, "mlp.up", x, GRAM_W_UP, GRAM_W_UP_BIAS);
-    const int act = gram_build_swiglu(b->g, named(b, "mlp.act"), gate, up);
-    return linear(b, "mlp.down", act, GRAM_W_DOWN, GRAM_W_DOWN_BIAS);
+    const int gate = gram_block_linear(b, "mlp.gate", x, GRAM_W_GATE, GRAM_W_GATE_BIAS);
+    const int up = gram_block_linear(b, "mlp.up", x, GRAM_W_UP, GRAM_W_UP_BIAS);
+    const int act = gram_build_swiglu(b->g, gram_block_name(b, "mlp.act"), gate, up);
+    return gram_block_linear(b, "mlp.down", act, GRAM_W_DOWN, GRAM_W_DOWN_BIAS);
 }
 
-static int decoder_block(struct block *b, int x)
+static int decoder_block(struct gram_block_builder *b, int x)
 {
     const int64_t hidden = b->desc->hp.hidden;
     int y = norm(b, "attn_norm", x, GRAM_W_ATTN_NORM, hidden);
     y = attention(b, y);
-    x = gram_build_add(b->g, named(b, "attn_out"), x, y);
+    x = gram_build_add(b->g, gram_block_name(b, "attn_out"), x, y);
     y = norm(b, "mlp_norm", x, GRAM_W_FFN_NORM, hidden);
     y = gated_mlp(b, y);
-    return gram_build_add(b->g, named(b, "out"), x, y);
+    return gram_build_add(b->g, gram_block_name(b, "out"), x, y);
 }
 
 enum gram_status gram_decoder_lm_build(const struct gram_model_desc *desc, struct gram_graph *graph,
@@ -127,7 +103,7 @@ enum gram_status gram_decoder_lm_build(const struct gram_model_desc *desc, struc
 {
     const struct gram_hparams *hp = &desc->hp;
     const int embed = gram_slot_find(desc, GRAM_W_EMBED, -1);
-    struct block b = {.desc = desc, .g = graph};
+    struct gram_block_builder b = {.desc = desc, .g = graph};
 
     gram_graph_init(graph);
     graph->rope = hp->rope;

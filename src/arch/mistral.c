@@ -9,5 +9,6 @@ const struct gram_arch gram_arch_mistral = {
     .weights = gram_decoder_lm_weights,
     .n_weights = GRAM_DECODER_LM_WEIGHTS,
     .build = gram_decoder_lm_build,
+    .has_gated_mlp = true,
     .window = GRAM_WINDOW_ALL,
 };

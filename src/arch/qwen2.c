@@ -9,6 +9,7 @@ const struct gram_arch gram_arch_qwen2 = {
     .weights = gram_decoder_lm_weights,
     .n_weights = GRAM_DECODER_LM_WEIGHTS,
     .build = gram_decoder_lm_build,
+    .has_gated_mlp = true,
     .has_qkv_bias = true,
     .window = GRAM_WINDOW_QWEN,
 };

@@ -11,6 +11,9 @@ static int64_t dim_size(const struct gram_hparams *hp, enum gram_dim dim)
         [GRAM_DIM_HIDDEN] = hp->hidden, [GRAM_DIM_FFN] = hp->ffn,
         [GRAM_DIM_Q] = hp->heads * hp->head_dim,
         [GRAM_DIM_KV] = hp->kv_heads * hp->head_dim, [GRAM_DIM_HEAD] = hp->head_dim,
+        [GRAM_DIM_QKV] = (hp->heads + 2 * hp->kv_heads) * hp->head_dim,
+        [GRAM_DIM_CONTEXT] = hp->context, [GRAM_DIM_TYPES] = hp->types,
+        [GRAM_DIM_LABELS] = hp->labels,
     };
     return sizes[dim];
 }
@@ -19,6 +22,7 @@ static bool is_present(const struct gram_hparams *hp, enum gram_presence presenc
 {
     const bool answers[] = {
         [GRAM_ALWAYS] = true,
+        [GRAM_BIAS] = true,
         [GRAM_IF_QKV_BIAS] = hp->qkv_bias,
         [GRAM_IF_OUTPUT_BIAS] = hp->output_bias,
         [GRAM_IF_MLP_BIAS] = hp->mlp_bias,
@@ -45,13 +49,26 @@ static const char *expand(struct gram_arena *arena, const char *pattern, int lay
 
 static bool is_bias(const struct gram_weight_spec *spec)
 {
-    return spec->presence == GRAM_IF_QKV_BIAS || spec->presence == GRAM_IF_OUTPUT_BIAS ||
-           spec->presence == GRAM_IF_MLP_BIAS;
+    return spec->presence == GRAM_BIAS || spec->presence == GRAM_IF_QKV_BIAS ||
+           spec->presence == GRAM_IF_OUTPUT_BIAS || spec->presence == GRAM_IF_MLP_BIAS;
+}
+
+/* Another name that the tensor may have. */
+static const char *alias(const struct gram_arch *arch, const struct gram_weight_spec *spec,
+                         const struct gram_hparams *hp, const char *tensor)
+{
+    const size_t n = arch->optional_prefix ? strlen(arch->optional_prefix) : 0;
+
+    if (n > 0 && strncmp(tensor, arch->optional_prefix, n) == 0)
+        return tensor + n;
+    return spec->role == GRAM_W_EMBED && hp->tied ? "lm_head.weight" : NULL;
 }
 
 static bool fill(struct gram_weight_slot *slot, const struct gram_weight_spec *spec, int layer,
-                 const struct gram_hparams *hp, struct gram_arena *arena)
+                 const struct gram_model_desc *desc, struct gram_arena *arena)
 {
+    const struct gram_hparams *hp = &desc->hp;
+
     *slot = (struct gram_weight_slot){
         .role = spec->role,
         .kind = spec->kind,
@@ -59,10 +76,12 @@ static bool fill(struct gram_weight_slot *slot, const struct gram_weight_spec *s
         .op = expand(arena, spec->op, layer, ""),
         .module = expand(arena, spec->module, layer, ""),
         .tensor = expand(arena, spec->module, layer, is_bias(spec) ? ".bias" : ".weight"),
-        .alias = spec->role == GRAM_W_EMBED && hp->tied ? "lm_head.weight" : NULL,
+        .is_transposed = desc->arch->has_transposed_linears && spec->kind == GRAM_KIND_LINEAR,
         .rows = dim_size(hp, spec->rows),
         .cols = dim_size(hp, spec->cols),
     };
+    if (slot->tensor)
+        slot->alias = alias(desc->arch, spec, hp, slot->tensor);
     return slot->op && slot->module && slot->tensor;
 }
 
@@ -78,7 +97,7 @@ static bool fill_range(struct gram_model_desc *desc, struct gram_weight_slot *sl
     for (size_t i = first; i < end; i++) {
         const struct gram_weight_spec *spec = &desc->arch->weights[i];
         if (is_present(&desc->hp, spec->presence) &&
-            !fill(&slots[desc->n_slots++], spec, layer, &desc->hp, arena))
+            !fill(&slots[desc->n_slots++], spec, layer, desc, arena))
             return false;
     }
     return true;
@@ -116,7 +135,7 @@ enum gram_status gram_arch_untie(struct gram_model_desc *desc, struct gram_arena
         return GRAM_OK;
     GRAM_ASSERT(head->role == GRAM_W_LM_HEAD);
     slots = gram_arena_take(arena, n + 1, sizeof *slots);
-    if (!slots || !fill(&slots[n], head, -1, &desc->hp, arena))
+    if (!slots || !fill(&slots[n], head, -1, desc, arena))
         return gram_fail_memory(err, "the list of weights");
     memcpy(slots, desc->slots, n * sizeof *slots);
     slots[n].alias = slots[embed].tensor;

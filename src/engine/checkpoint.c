@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "formats/hub.h"
+#include "tensor/dtype.h"
 
 static enum gram_status open_config(struct gram_checkpoint *ck, struct gram_error *err)
 {
@@ -44,6 +45,49 @@ const struct gram_tensor *gram_checkpoint_tensor(const struct gram_checkpoint *c
     return tensor || !slot->alias ? tensor : gram_store_find(ck->store, slot->alias);
 }
 
+/* What the file has as [cols, rows], turned over in the arena. */
+static enum gram_status bind_transposed(const struct gram_checkpoint *ck,
+                                        const struct gram_weight_slot *slot,
+                                        const struct gram_tensor *tensor, struct gram_arena *arena,
+                                        struct gram_weight *w, struct gram_error *err)
+{
+    struct gram_weight stored;
+
+    GRAM_TRY(gram_dense_bind(ck->store, tensor, slot->cols, slot->rows, arena, &stored, err));
+    const size_t size = (size_t)(stored.row_bytes / stored.cols);
+    char *turned = gram_arena_take(arena, (size_t)(slot->rows * slot->cols), size);
+    if (!turned)
+        return gram_fail_memory(err, slot->tensor);
+    for (int64_t r = 0; r < slot->rows; r++)
+        for (int64_t c = 0; c < slot->cols; c++)
+            memcpy(turned + (size_t)(r * slot->cols + c) * size,
+                   (const char *)stored.data + (size_t)(c * slot->rows + r) * size, size);
+    *w = stored;
+    w->rows = slot->rows;
+    w->cols = slot->cols;
+    w->data = turned;
+    w->row_bytes = slot->cols * (int64_t)size;
+    return GRAM_OK;
+}
+
+enum gram_status gram_checkpoint_read(const struct gram_checkpoint *ck,
+                                      const struct gram_weight_slot *slot, float *to,
+                                      struct gram_error *err)
+{
+    const struct gram_tensor *tensor = gram_checkpoint_tensor(ck, slot);
+    struct gram_arena scratch = {0};
+    struct gram_weight w;
+
+    GRAM_ASSERT(tensor);
+    const enum gram_status status =
+        slot->is_transposed ? bind_transposed(ck, slot, tensor, &scratch, &w, err)
+                            : gram_dense_bind(ck->store, tensor, slot->rows, slot->cols, &scratch, &w, err);
+    if (status == GRAM_OK)
+        gram_read_f32(to, w.data, w.dtype, 0, slot->rows * slot->cols);
+    gram_arena_reset(&scratch);
+    return status;
+}
+
 enum gram_status gram_checkpoint_bind(const struct gram_checkpoint *ck,
                                       const struct gram_weight_slot *slot, struct gram_arena *arena,
                                       struct gram_weight *w, struct gram_error *err)
@@ -58,7 +102,9 @@ enum gram_status gram_checkpoint_bind(const struct gram_checkpoint *ck,
     const struct gram_tensor *tensor = gram_checkpoint_tensor(ck, slot);
     if (!tensor)
         return gram_fail(err, GRAM_ENOENT, "%s: tensor '%s' is missing", ck->path, slot->tensor);
-    return gram_dense_bind(ck->store, tensor, slot->rows, slot->cols, arena, w, err);
+    return slot->is_transposed
+               ? bind_transposed(ck, slot, tensor, arena, w, err)
+               : gram_dense_bind(ck->store, tensor, slot->rows, slot->cols, arena, w, err);
 }
 
 /* Is every weight there, in the shape that config.json predicts? What binding copies is thrown away. */

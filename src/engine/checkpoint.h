@@ -32,6 +32,10 @@ void gram_checkpoint_reset(struct gram_checkpoint *ck);
 /* The plain tensor of a slot (by name or alias); NULL if it is not stored plainly. */
 const struct gram_tensor *gram_checkpoint_tensor(const struct gram_checkpoint *ck,
                                                  const struct gram_weight_slot *slot);
+/* The elements [rows][cols] of a slot that is stored plainly. */
+enum gram_status gram_checkpoint_read(const struct gram_checkpoint *ck,
+                                      const struct gram_weight_slot *slot, float *to,
+                                      struct gram_error *err);
 /* The slot as a weight, dense or quantized; repacked parts live in `arena`. */
 enum gram_status gram_checkpoint_bind(const struct gram_checkpoint *ck,
                                       const struct gram_weight_slot *slot, struct gram_arena *arena,

@@ -40,6 +40,22 @@ static enum gram_status check_options(const struct gram_session_options *o, stru
     return GRAM_OK;
 }
 
+static enum gram_status check_model(const struct gram_model *model,
+                                    const struct gram_session_options *o, struct gram_error *err)
+{
+    const struct gram_hparams *hp = &model->ck.desc.hp;
+
+    if (hp->is_encoder)
+        return gram_fail(err, GRAM_EUNSUPPORTED,
+                         "%s: an encoder classifies whole texts; it continues none", model->ck.path);
+    if (hp->learned_positions && o->context > hp->context)
+        return gram_fail(err, GRAM_EINVAL,
+                         "%s: context is %" PRId64 "; this model has learned no more than %" PRId64
+                         " positions",
+                         model->ck.path, o->context, hp->context);
+    return GRAM_OK;
+}
+
 static enum gram_status open_parts(struct gram_session *session,
                                    const struct gram_session_options *options,
                                    struct gram_error *err)
@@ -48,6 +64,7 @@ static enum gram_status open_parts(struct gram_session *session,
     enum gram_kv_kind kind;
 
     GRAM_TRY(choose_kind(&kind, options->kv, err));
+    GRAM_TRY(check_model(model, options, err));
     session->context = options->context
                            ? options->context
                            : gram_min_i64(model->ck.desc.hp.context, DEFAULT_CONTEXT);

@@ -1,6 +1,8 @@
 /* One pass with every op's output shown. */
 #include <gram/trace.h>
 
+#include <inttypes.h>
+
 #include "engine/model.h"
 #include "graph/kv.h"
 
@@ -19,6 +21,11 @@ static bool show(void *user, const struct gram_node *node, const float *values, 
 static enum gram_status check(const struct gram_model *model, const int32_t *tokens, size_t n,
                               struct gram_error *err)
 {
+    const struct gram_hparams *hp = &model->ck.desc.hp;
+
+    if (hp->learned_positions && n > (uint64_t)hp->context)
+        return gram_fail(err, GRAM_EINVAL, "%zu tokens; the model has learned %" PRId64 " positions", n,
+                         hp->context);
     if (n == 0 || n > 1 << 20)
         return gram_fail(err, GRAM_EINVAL, "%zu tokens cannot be traced, only 1 to %d", n, 1 << 20);
     for (size_t i = 0; i < n; i++) {
@@ -40,7 +47,8 @@ struct pass {
 static enum gram_status open_pass(struct pass *pass, const struct gram_model *model, int64_t n,
                                   struct gram_error *err)
 {
-    const size_t row = (size_t)model->ck.desc.hp.vocab * sizeof *pass->logits;
+    const struct gram_graph *g = &model->graph;
+    const size_t row = (size_t)g->values[g->result].cols * sizeof *pass->logits;
 
     *pass = (struct pass){0};
     pass->logits = gram_arena_take(&pass->arena, (size_t)n, row);
@@ -65,7 +73,11 @@ enum gram_status gram_trace(const struct gram_model *model, const int32_t *token
     struct pass pass;
     const int64_t rows = (int64_t)n;
     const struct gram_exec_segment whole = {
-        .kv = &pass.kv, .rows = rows, .length = rows, .n_last = rows};
+        .kv = &pass.kv,
+        .rows = rows,
+        .length = rows,
+        .n_last = model->ck.desc.hp.is_encoder ? 1 : rows,
+    };
 
     GRAM_TRY(check(model, tokens, n, err));
     enum gram_status status = open_pass(&pass, model, rows, err);

@@ -143,6 +143,38 @@ int gram_build_rmsnorm(struct gram_graph *g, const char *name, int x, int weight
                                      PARAMS(weight, GRAM_NONE), .at.norm = {width, (float)eps}});
 }
 
+int gram_build_layernorm(struct gram_graph *g, const char *name, int x, int weight, int bias,
+                         double eps)
+{
+    return record(g, name,
+                  (struct gram_node){.op = gram_op_find("layernorm"),
+                                     INPUTS(x, GRAM_NONE, GRAM_NONE), PARAMS(weight, bias),
+                                     .at.norm = {0, (float)eps}});
+}
+
+int gram_build_add_row(struct gram_graph *g, const char *name, int x, int table,
+                       enum gram_add_by by)
+{
+    return record(g, name,
+                  (struct gram_node){.op = gram_op_find("add_row"), INPUTS(x, GRAM_NONE, GRAM_NONE),
+                                     PARAMS(table, GRAM_NONE), .at.add_row = {by}});
+}
+
+int gram_build_slice(struct gram_graph *g, const char *name, int x, int64_t first, int64_t n)
+{
+    return record(g, name,
+                  (struct gram_node){.op = gram_op_find("slice"), INPUTS(x, GRAM_NONE, GRAM_NONE),
+                                     PARAMS(GRAM_NONE, GRAM_NONE), .at.slice = {first, n}});
+}
+
+int gram_build_activate(struct gram_graph *g, const char *name, int x,
+                        enum gram_activation function)
+{
+    return record(g, name,
+                  (struct gram_node){.op = gram_op_find("activate"), INPUTS(x, GRAM_NONE, GRAM_NONE),
+                                     PARAMS(GRAM_NONE, GRAM_NONE), .at.activate = {function}});
+}
+
 int gram_build_rope(struct gram_graph *g, const char *name, int x, int64_t head_dim)
 {
     g->rope_half = head_dim / 2;
@@ -157,8 +189,17 @@ int gram_build_attend(struct gram_graph *g, const char *name, int q, int k, int 
     return record(g, name,
                   (struct gram_node){.op = gram_op_find("attend"), INPUTS(q, k, v),
                                      PARAMS(GRAM_NONE, GRAM_NONE),
-                                     .at.attend = {heads, kv_heads, head_dim, window,
+                                     .at.attend = {heads, kv_heads, head_dim, window, false,
                                                    g->kv_layers++}});
+}
+
+int gram_build_attend_full(struct gram_graph *g, const char *name, int q, int k, int v,
+                           int64_t heads, int64_t head_dim)
+{
+    const int y = gram_build_attend(g, name, q, k, v, heads, heads, head_dim, 0);
+    if (!g->failed)
+        g->nodes[g->n_nodes - 1].at.attend.is_full = true;
+    return y;
 }
 
 int gram_build_swiglu(struct gram_graph *g, const char *name, int gate, int up)
@@ -179,6 +220,13 @@ int gram_build_last(struct gram_graph *g, const char *name, int x)
 {
     return record(g, name,
                   (struct gram_node){.op = gram_op_find("last"), INPUTS(x, GRAM_NONE, GRAM_NONE),
+                                     PARAMS(GRAM_NONE, GRAM_NONE)});
+}
+
+int gram_build_first(struct gram_graph *g, const char *name, int x)
+{
+    return record(g, name,
+                  (struct gram_node){.op = gram_op_find("first"), INPUTS(x, GRAM_NONE, GRAM_NONE),
                                      PARAMS(GRAM_NONE, GRAM_NONE)});
 }
 

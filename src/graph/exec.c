@@ -143,6 +143,7 @@ static void begin_call(struct gram_exec *exec, const struct gram_exec_call *call
     exec->segments = call->segments;
     exec->n_segments = call->n_segments;
     exec->tokens = call->tokens;
+    exec->types = call->types;
     exec->rows = exec->n_last = 0;
     exec->acts_of = GRAM_NONE;
     exec->values[exec->graph->result] = call->result;

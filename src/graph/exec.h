@@ -65,7 +65,7 @@ struct gram_exec {
     /* The call at hand. */
     const struct gram_exec_segment *segments;
     int64_t n_segments;
-    const int32_t *tokens;
+    const int32_t *tokens, *types; /* types may be NULL */
     int64_t rows;   /* tokens of all segments */
     int64_t n_last; /* rows of values that are is_last */
 };
@@ -82,6 +82,7 @@ struct gram_exec_call {
     const struct gram_exec_segment *segments;
     int64_t n_segments;    /* >= 1 */
     const int32_t *tokens; /* of all segments, one after the other; at most max_rows */
+    const int32_t *types;  /* of the tokens, for models that tell their kinds apart; NULL: all 0 */
     float *result;         /* [sum of n_last, cols of the result], or NULL when none is wanted */
     gram_exec_hook *hook;  /* may be NULL */
     void *user;

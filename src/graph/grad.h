@@ -45,6 +45,11 @@ static inline float *gram_grad_param(const struct gram_grad *grad, int slot)
 /* The vjp of each op, in vjp_*.c. */
 void gram_embed_vjp(struct gram_grad *, const struct gram_node *);
 void gram_last_vjp(struct gram_grad *, const struct gram_node *);
+void gram_first_vjp(struct gram_grad *, const struct gram_node *);
+void gram_slice_vjp(struct gram_grad *, const struct gram_node *);
+void gram_add_row_vjp(struct gram_grad *, const struct gram_node *);
+void gram_activate_vjp(struct gram_grad *, const struct gram_node *);
+void gram_layernorm_vjp(struct gram_grad *, const struct gram_node *);
 void gram_add_vjp(struct gram_grad *, const struct gram_node *);
 void gram_add_scaled_vjp(struct gram_grad *, const struct gram_node *);
 void gram_swiglu_vjp(struct gram_grad *, const struct gram_node *);

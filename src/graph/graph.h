@@ -17,6 +17,18 @@
 
 struct gram_op;
 
+/* Functions of one number, as config.json names them. */
+enum gram_activation {
+    GRAM_GELU,      /* x Phi(x), by the error function (Hendrycks, Gimpel 2016) */
+    GRAM_GELU_TANH, /* ... by a tanh: "gelu_new", "gelu_pytorch_tanh" */
+    GRAM_RELU,
+    GRAM_TANH,
+    GRAM_N_ACTIVATION
+};
+
+/* What chooses the row that a token adds to its own. */
+enum gram_add_by { GRAM_BY_POSITION, GRAM_BY_TYPE };
+
 enum { GRAM_NONE = -1, GRAM_MAX_INPUTS = 3, GRAM_MAX_PARAMS = 2, GRAM_MAX_RUN = 4 };
 
 struct gram_value {
@@ -48,8 +60,18 @@ struct gram_node {
             float scale; /* of the second input */
         } add_scaled;
         struct {
+            enum gram_add_by by;
+        } add_row;
+        struct {
+            int64_t first, n; /* columns */
+        } slice;
+        struct {
+            enum gram_activation function;
+        } activate;
+        struct {
             int64_t heads, kv_heads, head_dim;
             int64_t window; /* keys that a query sees, itself included; 0 = all before it */
+            bool is_full;   /* a query sees every key of its segment, which a call must have whole */
             int kv_layer;   /* which layer of the cache */
         } attend;
     } at;
@@ -102,13 +124,28 @@ int gram_build_linear(struct gram_graph *g, const char *name, int x, int weight,
 int gram_build_add_scaled(struct gram_graph *g, const char *name, int a, int b, float scale);
 int gram_build_rmsnorm(struct gram_graph *g, const char *name, int x, int weight, int64_t width,
                        double eps);
+/* (x - mean) / sqrt(variance + eps) weight + bias, over whole rows. */
+int gram_build_layernorm(struct gram_graph *g, const char *name, int x, int weight, int bias,
+                         double eps);
+/* x + the table's row of the token's position or type. */
+int gram_build_add_row(struct gram_graph *g, const char *name, int x, int table,
+                       enum gram_add_by by);
+/* Columns [first, first + n) of x. */
+int gram_build_slice(struct gram_graph *g, const char *name, int x, int64_t first, int64_t n);
+int gram_build_activate(struct gram_graph *g, const char *name, int x,
+                        enum gram_activation function);
 int gram_build_rope(struct gram_graph *g, const char *name, int x, int64_t head_dim);
 int gram_build_attend(struct gram_graph *g, const char *name, int q, int k, int v, int64_t heads,
                       int64_t kv_heads, int64_t head_dim, int64_t window);
+/* Every query sees every key of its segment, before and behind it. */
+int gram_build_attend_full(struct gram_graph *g, const char *name, int q, int k, int v,
+                           int64_t heads, int64_t head_dim);
 int gram_build_swiglu(struct gram_graph *g, const char *name, int gate, int up);
 int gram_build_add(struct gram_graph *g, const char *name, int a, int b);
 /* Only the rows that the caller wants results for. */
 int gram_build_last(struct gram_graph *g, const char *name, int x);
+/* The first row of each segment; a call wants one result of each, or none. */
+int gram_build_first(struct gram_graph *g, const char *name, int x);
 
 void gram_graph_begin_block(struct gram_graph *g, int layer);
 void gram_graph_end_block(struct gram_graph *g, int output);

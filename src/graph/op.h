@@ -49,6 +49,12 @@ void gram_embed_shape(const struct gram_graph *, const struct gram_node *, struc
 void gram_embed_forward(struct gram_exec *, const struct gram_node *);
 void gram_last_shape(const struct gram_graph *, const struct gram_node *, struct gram_value *);
 void gram_last_forward(struct gram_exec *, const struct gram_node *);
+void gram_first_forward(struct gram_exec *, const struct gram_node *);
+void gram_slice_shape(const struct gram_graph *, const struct gram_node *, struct gram_value *);
+void gram_slice_forward(struct gram_exec *, const struct gram_node *);
+void gram_add_row_forward(struct gram_exec *, const struct gram_node *);
+void gram_activate_forward(struct gram_exec *, const struct gram_node *);
+void gram_layernorm_forward(struct gram_exec *, const struct gram_node *);
 void gram_add_forward(struct gram_exec *, const struct gram_node *);
 void gram_add_scaled_forward(struct gram_exec *, const struct gram_node *);
 void gram_swiglu_forward(struct gram_exec *, const struct gram_node *);

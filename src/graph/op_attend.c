@@ -1,7 +1,8 @@
 /*
- * Causal attention with grouped queries and an optional sliding window over the KV cache (Vaswani et al.
- * 2017; Ainslie et al. 2023). Keys and values are stored first; then work is split into blocks of queries
- * that share a key-value head: consecutive tokens of a segment, each with all heads of the group.
+ * Attention, causal or over whole segments, with grouped queries and an optional sliding window over the KV
+ * cache (Vaswani et al. 2017; Ainslie et al. 2023). Keys and values are stored first; then work is split into
+ * blocks of queries that share a key-value head: consecutive tokens of a segment, each with all heads of the
+ * group.
  */
 #include <math.h>
 
@@ -57,6 +58,13 @@ static void store_rows(void *context, int64_t begin, int64_t end, int worker)
     }
 }
 
+/* Where the keys end that the query at `position` sees. */
+static int64_t end_key(const struct gram_node *node, const struct gram_exec_segment *segment,
+                       int64_t position)
+{
+    return node->at.attend.is_full ? segment->position + segment->rows : position + 1;
+}
+
 /* First key that the query at `position` sees. */
 static int64_t first_key(const struct gram_node *node, int64_t position)
 {
@@ -86,7 +94,7 @@ static void attend_block(const struct attend *a, const struct gram_exec_segment 
         block.q[i] = q + at;
         block.y[i] = y + at;
         block.first[i] = first_key(node, segment->position + t);
-        block.end[i] = segment->position + t + 1;
+        block.end[i] = end_key(node, segment, segment->position + t);
     }
     a->exec->kernels->attend[segment->kv->kind](&block, scratch);
 }

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "base/checked.h"
-#include "graph/exec.h"
 #include "graph/op.h"
+#include "graph/row_loops.h"
 
 void gram_embed_shape(const struct gram_graph *g, const struct gram_node *node,
                       struct gram_value *out)
@@ -29,6 +29,21 @@ void gram_last_shape(const struct gram_graph *g, const struct gram_node *node,
     out->is_last = true;
 }
 
+void gram_first_forward(struct gram_exec *exec, const struct gram_node *node)
+{
+    const int64_t cols = exec->graph->values[node->output].cols;
+    const float *x = gram_exec_value(exec, node->inputs[0]);
+    float *y = gram_exec_value(exec, node->output);
+
+    for (int64_t s = 0; s < exec->n_segments; s++) {
+        const struct gram_exec_segment *segment = &exec->segments[s];
+        GRAM_ASSERT(segment->n_last <= 1);
+        memcpy(y, x, (size_t)(segment->n_last * cols) * sizeof *x);
+        x += segment->rows * cols;
+        y += segment->n_last * cols;
+    }
+}
+
 /* The last rows of each segment, under each other. */
 void gram_last_forward(struct gram_exec *exec, const struct gram_node *node)
 {
@@ -44,14 +59,10 @@ void gram_last_forward(struct gram_exec *exec, const struct gram_node *node)
     }
 }
 
-/* The loop over rows that the ops below share. */
-typedef void row_fn(const struct gram_exec *exec, const struct gram_node *node, int64_t row,
-                    int64_t cols);
-
 struct row_loop {
     const struct gram_exec *exec;
     const struct gram_node *node;
-    row_fn *fn;
+    gram_row_fn *fn;
 };
 
 static void run_rows(void *context, int64_t begin, int64_t end, int worker)
@@ -63,7 +74,7 @@ static void run_rows(void *context, int64_t begin, int64_t end, int worker)
         loop->fn(loop->exec, loop->node, row, cols);
 }
 
-static void for_rows(const struct gram_exec *exec, const struct gram_node *node, row_fn *fn)
+void gram_for_rows(const struct gram_exec *exec, const struct gram_node *node, gram_row_fn *fn)
 {
     enum { CHUNK = 1 << 14 }; /* elements: less is not worth the waking of a thread */
     const int64_t cols = exec->graph->values[node->output].cols;
@@ -72,54 +83,42 @@ static void for_rows(const struct gram_exec *exec, const struct gram_node *node,
                   run_rows, &loop);
 }
 
-static const float *input_row(const struct gram_exec *exec, const struct gram_node *node, int i,
-                              int64_t row, int64_t cols)
-{
-    return gram_exec_value(exec, node->inputs[i]) + row * cols;
-}
-
-static float *output_row(const struct gram_exec *exec, const struct gram_node *node, int64_t row,
-                         int64_t cols)
-{
-    return gram_exec_value(exec, node->output) + row * cols;
-}
-
 static void add_row(const struct gram_exec *exec, const struct gram_node *node, int64_t row,
                     int64_t cols)
 {
-    exec->kernels->add(output_row(exec, node, row, cols), input_row(exec, node, 0, row, cols),
-                       input_row(exec, node, 1, row, cols), cols);
+    exec->kernels->add(gram_y_row(exec, node, row, cols), gram_x_row(exec, node, 0, row, cols),
+                       gram_x_row(exec, node, 1, row, cols), cols);
 }
 
 void gram_add_forward(struct gram_exec *exec, const struct gram_node *node)
 {
-    for_rows(exec, node, add_row);
+    gram_for_rows(exec, node, add_row);
 }
 
 static void add_scaled_row(const struct gram_exec *exec, const struct gram_node *node, int64_t row,
                            int64_t cols)
 {
-    float *y = output_row(exec, node, row, cols);
+    float *y = gram_y_row(exec, node, row, cols);
 
-    memcpy(y, input_row(exec, node, 0, row, cols), (size_t)cols * sizeof *y);
-    exec->kernels->axpy(y, node->at.add_scaled.scale, input_row(exec, node, 1, row, cols), cols);
+    memcpy(y, gram_x_row(exec, node, 0, row, cols), (size_t)cols * sizeof *y);
+    exec->kernels->axpy(y, node->at.add_scaled.scale, gram_x_row(exec, node, 1, row, cols), cols);
 }
 
 void gram_add_scaled_forward(struct gram_exec *exec, const struct gram_node *node)
 {
-    for_rows(exec, node, add_scaled_row);
+    gram_for_rows(exec, node, add_scaled_row);
 }
 
 static void swiglu_row(const struct gram_exec *exec, const struct gram_node *node, int64_t row,
                        int64_t cols)
 {
-    exec->kernels->swiglu(output_row(exec, node, row, cols), input_row(exec, node, 0, row, cols),
-                          input_row(exec, node, 1, row, cols), cols);
+    exec->kernels->swiglu(gram_y_row(exec, node, row, cols), gram_x_row(exec, node, 0, row, cols),
+                          gram_x_row(exec, node, 1, row, cols), cols);
 }
 
 void gram_swiglu_forward(struct gram_exec *exec, const struct gram_node *node)
 {
-    for_rows(exec, node, swiglu_row);
+    gram_for_rows(exec, node, swiglu_row);
 }
 
 /* A row is normalized in pieces of `width`: the whole row, or head by head with the same weight. */
@@ -127,8 +126,8 @@ static void rmsnorm_row(const struct gram_exec *exec, const struct gram_node *no
                         int64_t cols)
 {
     const float *weight = exec->bindings[node->params[0]].vector;
-    const float *x = input_row(exec, node, 0, row, cols);
-    float *y = output_row(exec, node, row, cols);
+    const float *x = gram_x_row(exec, node, 0, row, cols);
+    float *y = gram_y_row(exec, node, row, cols);
 
     for (int64_t at = 0; at < cols; at += node->at.norm.width)
         exec->kernels->rmsnorm(y + at, x + at, weight, node->at.norm.width, node->at.norm.eps);
@@ -136,15 +135,15 @@ static void rmsnorm_row(const struct gram_exec *exec, const struct gram_node *no
 
 void gram_rmsnorm_forward(struct gram_exec *exec, const struct gram_node *node)
 {
-    for_rows(exec, node, rmsnorm_row);
+    gram_for_rows(exec, node, rmsnorm_row);
 }
 
 static void rope_row(const struct gram_exec *exec, const struct gram_node *node, int64_t row,
                      int64_t cols)
 {
     const int64_t half = node->at.rope.head_dim / 2;
-    const float *x = input_row(exec, node, 0, row, cols);
-    float *y = output_row(exec, node, row, cols);
+    const float *x = gram_x_row(exec, node, 0, row, cols);
+    float *y = gram_y_row(exec, node, row, cols);
 
     for (int64_t head = 0; head < cols; head += 2 * half)
         exec->kernels->rope(y + head, x + head, exec->rope_cos + row * half,
@@ -153,5 +152,5 @@ static void rope_row(const struct gram_exec *exec, const struct gram_node *node,
 
 void gram_rope_forward(struct gram_exec *exec, const struct gram_node *node)
 {
-    for_rows(exec, node, rope_row);
+    gram_for_rows(exec, node, rope_row);
 }

@@ -1,5 +1,5 @@
 /*
- * The gradient of causal attention, from a call whose segments start at position 0. With the scores
+ * The gradient of attention, from a call whose segments start at position 0. With the scores
  * of a query computed again (Dao et al. 2022, section B.2), per key-value head:
  *
  *     P = softmax(s Q K')     dV += P' dY     dP = dY V'     dS = P (dP - rowsum(dP P))
@@ -78,7 +78,8 @@ static void softmax_rows(const struct head *h, int64_t first, int64_t rows, int6
 
     for (int64_t i = 0; i < rows; i++) {
         float *p = h->s.p + i * h->n;
-        const int64_t end = first + i + 1, begin = window > 0 ? gram_max_i64(0, end - window) : 0;
+        const int64_t end = h->node->at.attend.is_full ? h->n : first + i + 1;
+        const int64_t begin = window > 0 ? gram_max_i64(0, end - window) : 0;
         for (int64_t j = 0; j < keys; j++)
             p[j] = j < begin || j >= end ? -INFINITY : p[j] * h->scale;
         h->kernels->softmax(p, keys);
@@ -111,7 +112,7 @@ static void add_turned(const struct head *h, float *to, const float *m, const fl
 static void run_block(const struct head *h, const float *q, const float *dy, float *dq,
                       int64_t first, int64_t rows)
 {
-    const int64_t keys = first + rows;
+    const int64_t keys = h->node->at.attend.is_full ? h->n : first + rows;
 
     scores(h, h->s.p, q, h->k, rows, keys);
     softmax_rows(h, first, rows, keys);

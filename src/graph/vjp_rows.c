@@ -2,15 +2,12 @@
 #include <math.h>
 #include <string.h>
 
-#include "graph/grad.h"
-
-typedef void row_fn(const struct gram_grad *grad, const struct gram_node *node, int64_t row,
-                    int64_t cols);
+#include "graph/row_loops.h"
 
 struct row_loop {
     const struct gram_grad *grad;
     const struct gram_node *node;
-    row_fn *fn;
+    gram_row_vjp_fn *fn;
 };
 
 static void run_rows(void *context, int64_t begin, int64_t end, int worker)
@@ -22,30 +19,13 @@ static void run_rows(void *context, int64_t begin, int64_t end, int worker)
         loop->fn(loop->grad, loop->node, row, cols);
 }
 
-static void for_rows(const struct gram_grad *grad, const struct gram_node *node, row_fn *fn)
+void gram_for_rows_back(const struct gram_grad *grad, const struct gram_node *node,
+                        gram_row_vjp_fn *fn)
 {
     enum { CHUNK = 8 };
     struct row_loop loop = {grad, node, fn};
     gram_pool_for(grad->exec->pool, gram_exec_rows(grad->exec, node->output), CHUNK, run_rows,
                   &loop);
-}
-
-static const float *x_row(const struct gram_grad *grad, const struct gram_node *node, int i,
-                          int64_t row, int64_t cols)
-{
-    return gram_exec_value(grad->exec, node->inputs[i]) + row * cols;
-}
-
-static float *dx_row(const struct gram_grad *grad, const struct gram_node *node, int i, int64_t row,
-                     int64_t cols)
-{
-    return gram_grad_value(grad, node->inputs[i]) + row * cols;
-}
-
-static const float *dy_row(const struct gram_grad *grad, const struct gram_node *node, int64_t row,
-                           int64_t cols)
-{
-    return gram_grad_value(grad, node->output) + row * cols;
 }
 
 /* Rows of the table are added to in the order of tokens. */
@@ -57,7 +37,22 @@ void gram_embed_vjp(struct gram_grad *grad, const struct gram_node *node)
 
     for (int64_t t = 0; table && t < exec->rows; t++) {
         float *row = table + exec->tokens[t] * cols;
-        exec->kernels->add(row, row, dy_row(grad, node, t, cols), cols);
+        exec->kernels->add(row, row, gram_dy_row(grad, node, t, cols), cols);
+    }
+}
+
+void gram_first_vjp(struct gram_grad *grad, const struct gram_node *node)
+{
+    const struct gram_exec *exec = grad->exec;
+    const int64_t cols = exec->graph->values[node->output].cols;
+    int64_t from = 0, row = 0;
+
+    for (int64_t s = 0; s < exec->n_segments; s++) {
+        const struct gram_exec_segment *segment = &exec->segments[s];
+        float *dx = gram_dx_row(grad, node, 0, row, cols);
+        exec->kernels->add(dx, dx, gram_dy_row(grad, node, from, cols), segment->n_last * cols);
+        from += segment->n_last;
+        row += segment->rows;
     }
 }
 
@@ -70,8 +65,8 @@ void gram_last_vjp(struct gram_grad *grad, const struct gram_node *node)
 
     for (int64_t s = 0; s < exec->n_segments; s++) {
         const struct gram_exec_segment *segment = &exec->segments[s];
-        float *dx = dx_row(grad, node, 0, row + segment->rows - segment->n_last, cols);
-        exec->kernels->add(dx, dx, dy_row(grad, node, from, cols), segment->n_last * cols);
+        float *dx = gram_dx_row(grad, node, 0, row + segment->rows - segment->n_last, cols);
+        exec->kernels->add(dx, dx, gram_dy_row(grad, node, from, cols), segment->n_last * cols);
         from += segment->n_last;
         row += segment->rows;
     }
@@ -80,42 +75,43 @@ void gram_last_vjp(struct gram_grad *grad, const struct gram_node *node)
 static void add_row(const struct gram_grad *grad, const struct gram_node *node, int64_t row,
                     int64_t cols)
 {
-    const float *dy = dy_row(grad, node, row, cols);
+    const float *dy = gram_dy_row(grad, node, row, cols);
     for (int i = 0; i < 2; i++) {
-        float *dx = dx_row(grad, node, i, row, cols);
+        float *dx = gram_dx_row(grad, node, i, row, cols);
         grad->exec->kernels->add(dx, dx, dy, cols);
     }
 }
 
 void gram_add_vjp(struct gram_grad *grad, const struct gram_node *node)
 {
-    for_rows(grad, node, add_row);
+    gram_for_rows_back(grad, node, add_row);
 }
 
 static void add_scaled_row(const struct gram_grad *grad, const struct gram_node *node, int64_t row,
                            int64_t cols)
 {
-    const float *dy = dy_row(grad, node, row, cols);
-    float *da = dx_row(grad, node, 0, row, cols);
+    const float *dy = gram_dy_row(grad, node, row, cols);
+    float *da = gram_dx_row(grad, node, 0, row, cols);
 
     grad->exec->kernels->add(da, da, dy, cols);
-    grad->exec->kernels->axpy(dx_row(grad, node, 1, row, cols), node->at.add_scaled.scale, dy,
+    grad->exec->kernels->axpy(gram_dx_row(grad, node, 1, row, cols), node->at.add_scaled.scale, dy,
                               cols);
 }
 
 void gram_add_scaled_vjp(struct gram_grad *grad, const struct gram_node *node)
 {
-    for_rows(grad, node, add_scaled_row);
+    gram_for_rows_back(grad, node, add_scaled_row);
 }
 
 /* silu(z) = z s, s = 1 / (1 + exp(-z)); silu'(z) = s (1 + z (1 - s)). */
 static void swiglu_row(const struct gram_grad *grad, const struct gram_node *node, int64_t row,
                        int64_t cols)
 {
-    const float *gate = x_row(grad, node, 0, row, cols), *up = x_row(grad, node, 1, row, cols);
-    const float *dy = dy_row(grad, node, row, cols);
-    float *restrict d_gate = dx_row(grad, node, 0, row, cols);
-    float *restrict d_up = dx_row(grad, node, 1, row, cols);
+    const float *gate = gram_x_row(grad->exec, node, 0, row, cols);
+    const float *up = gram_x_row(grad->exec, node, 1, row, cols);
+    const float *dy = gram_dy_row(grad, node, row, cols);
+    float *restrict d_gate = gram_dx_row(grad, node, 0, row, cols);
+    float *restrict d_up = gram_dx_row(grad, node, 1, row, cols);
 
     for (int64_t i = 0; i < cols; i++) {
         const float s = 1.0f / (1.0f + expf(-gate[i]));
@@ -126,7 +122,7 @@ static void swiglu_row(const struct gram_grad *grad, const struct gram_node *nod
 
 void gram_swiglu_vjp(struct gram_grad *grad, const struct gram_node *node)
 {
-    for_rows(grad, node, swiglu_row);
+    gram_for_rows_back(grad, node, swiglu_row);
 }
 
 /* A rotation's transpose turns the other way. */
@@ -137,8 +133,8 @@ static void rope_row(const struct gram_grad *grad, const struct gram_node *node,
     const float *cs = grad->exec->rope_cos + row * half, *sn = grad->exec->rope_sin + row * half;
 
     for (int64_t head = 0; head < cols; head += 2 * half) {
-        const float *dy = dy_row(grad, node, row, cols) + head;
-        float *dx = dx_row(grad, node, 0, row, cols) + head;
+        const float *dy = gram_dy_row(grad, node, row, cols) + head;
+        float *dx = gram_dx_row(grad, node, 0, row, cols) + head;
         for (int64_t i = 0; i < half; i++) {
             dx[i] += dy[i] * cs[i] + dy[i + half] * sn[i];
             dx[i + half] += dy[i + half] * cs[i] - dy[i] * sn[i];
@@ -148,7 +144,7 @@ static void rope_row(const struct gram_grad *grad, const struct gram_node *node,
 
 void gram_rope_vjp(struct gram_grad *grad, const struct gram_node *node)
 {
-    for_rows(grad, node, rope_row);
+    gram_for_rows_back(grad, node, rope_row);
 }
 
 /*
@@ -183,8 +179,9 @@ static void rmsnorm_row(const struct gram_grad *grad, const struct gram_node *no
     const int64_t width = node->at.norm.width;
 
     for (int64_t at = 0; at < cols; at += width)
-        rmsnorm_piece(dx_row(grad, node, 0, row, cols) + at, x_row(grad, node, 0, row, cols) + at,
-                      w, dy_row(grad, node, row, cols) + at, width, node->at.norm.eps);
+        rmsnorm_piece(gram_dx_row(grad, node, 0, row, cols) + at,
+                      gram_x_row(grad->exec, node, 0, row, cols) + at,
+                      w, gram_dy_row(grad, node, row, cols) + at, width, node->at.norm.eps);
 }
 
 /* Over rows and pieces in their order, on one thread: the sum has one order, and it is a small
@@ -196,8 +193,8 @@ static void rmsnorm_weight(const struct gram_grad *grad, const struct gram_node 
 
     for (int64_t t = 0; t < rows; t++) {
         for (int64_t at = 0; at < cols; at += width) {
-            const float *x = x_row(grad, node, 0, t, cols) + at;
-            const float *dy = dy_row(grad, node, t, cols) + at;
+            const float *x = gram_x_row(grad->exec, node, 0, t, cols) + at;
+            const float *dy = gram_dy_row(grad, node, t, cols) + at;
             const float r = inverse_rms(x, width, node->at.norm.eps);
             for (int64_t i = 0; i < width; i++)
                 dw[i] += x[i] * r * dy[i];
@@ -209,7 +206,7 @@ void gram_rmsnorm_vjp(struct gram_grad *grad, const struct gram_node *node)
 {
     float *dw = gram_grad_param(grad, node->params[0]);
 
-    for_rows(grad, node, rmsnorm_row);
+    gram_for_rows_back(grad, node, rmsnorm_row);
     if (dw)
         rmsnorm_weight(grad, node, dw);
 }

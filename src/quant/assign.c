@@ -109,6 +109,20 @@ static enum gram_status check_groups(const struct gram_model_desc *desc,
     return GRAM_OK;
 }
 
+/* Other programs find codes of a linear as [out, in]: no container has them the other way. */
+static enum gram_status check_storage(const struct gram_model_desc *desc,
+                                      const struct gram_assignment *all, struct gram_error *err)
+{
+    for (size_t i = 0; i < desc->n_slots; i++) {
+        if (all[i].scheme.kind == GRAM_SCHEME_CODES && desc->slots[i].is_transposed)
+            return gram_fail(err, GRAM_EUNSUPPORTED,
+                             "%s: models of this architecture store their linears as [in, out], which "
+                             "no container holds as codes; f16 and bf16 can be written",
+                             desc->slots[i].op);
+    }
+    return GRAM_OK;
+}
+
 static bool same_codes(const struct gram_scheme *a, const struct gram_scheme *b)
 {
     return a->codebook == b->codebook && a->is_nested == b->is_nested;
@@ -205,5 +219,6 @@ enum gram_status gram_recipe_assign(const struct gram_recipe *r, const struct gr
     if (!changes)
         return gram_fail(err, GRAM_EINVAL, "the recipe keeps every tensor as it is");
     GRAM_TRY(check_container(desc, out, err));
+    GRAM_TRY(check_storage(desc, out, err));
     return check_groups(desc, out, err);
 }

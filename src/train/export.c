@@ -42,6 +42,23 @@ static enum gram_status open_shard(struct gram_export *e, struct gram_shard *sha
     return gram_output_write(&shard->file, 0, shard->header.at, shard->header.len, err);
 }
 
+/* As the file has it: [in, out]. */
+static enum gram_status write_turned(const struct gram_writer *writer, struct gram_unit *unit,
+                                     const float *x, struct gram_error *err)
+{
+    const int64_t rows = unit->slot->rows, cols = unit->slot->cols;
+    float *turned = malloc((size_t)(rows * cols) * sizeof *turned);
+
+    if (!turned)
+        return gram_fail_memory(err, unit->slot->op);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < cols; c++)
+            turned[c * rows + r] = x[r * cols + c];
+    const enum gram_status status = gram_write_floats(writer, unit, turned, err);
+    free(turned);
+    return status;
+}
+
 /* What moved comes from the learner, the rest from the source. */
 static enum gram_status write_unit(const struct gram_writer *writer, struct gram_unit *unit,
                                    const struct gram_learner *learner, struct gram_error *err)
@@ -51,6 +68,8 @@ static enum gram_status write_unit(const struct gram_writer *writer, struct gram
     unit->result.is_done = true;
     if (unit->slot && learner->fakes[i])
         return gram_write_coded(writer, unit, &learner->fakes[i]->coded, err);
+    if (unit->slot && learner->weights[i] && unit->slot->is_transposed)
+        return write_turned(writer, unit, learner->weights[i], err);
     if (unit->slot && learner->weights[i])
         return gram_write_floats(writer, unit, learner->weights[i], err);
     return gram_write_plain(writer, unit, err);

@@ -32,16 +32,14 @@ static enum gram_status move_slot(struct gram_learner *l, size_t i, int64_t rows
 static enum gram_status move_weight(struct gram_learner *l, size_t i, struct gram_error *err)
 {
     const struct gram_weight_slot *slot = &l->desc.slots[i];
-    const struct gram_tensor *tensor = gram_checkpoint_tensor(l->ck, slot);
 
-    if (!tensor)
+    if (!gram_checkpoint_tensor(l->ck, slot))
         return gram_fail(err, GRAM_EUNSUPPORTED,
                          "%s: %s is quantized; only an adapter can be trained on such a model "
                          "(--method lora)",
                          l->ck->path, slot->op);
     GRAM_TRY(move_slot(l, i, slot->rows, slot->cols, err));
-    gram_read_f32(l->weights[i], tensor->data, tensor->dtype, 0, slot->rows * slot->cols);
-    return GRAM_OK;
+    return gram_checkpoint_read(l->ck, slot, l->weights[i], err);
 }
 
 static enum gram_status freeze_weight(struct gram_learner *l, size_t i, struct gram_error *err)

@@ -147,6 +147,7 @@ static void backward(struct gram_stepper *s, const struct gram_exec_call *call)
         gram_exec_run_nodes(&s->exec, call, g->blocks[b].first, g->blocks[b].end);
         gram_grad_run(&s->grad, g->blocks[b].first, g->blocks[b].end);
     }
+    gram_exec_run_nodes(&s->exec, call, 0, g->blocks[0].first);
     gram_grad_run(&s->grad, 0, g->blocks[0].first);
 }
 

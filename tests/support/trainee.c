@@ -9,11 +9,11 @@
 static void take_slot(struct trainee *m, size_t i)
 {
     const struct gram_weight_slot *slot = &m->ck.desc.slots[i];
-    const struct gram_tensor *t = gram_checkpoint_tensor(&m->ck, slot);
+    struct gram_error err;
 
     m->counts[i] = slot->rows * slot->cols;
     m->weights[i] = calloc((size_t)m->counts[i], sizeof(float));
-    gram_read_f32(m->weights[i], t->data, t->dtype, 0, m->counts[i]);
+    MUST(gram_checkpoint_read(&m->ck, slot, m->weights[i], &err));
     if (!m->adapters)
         m->grads[i] = calloc((size_t)m->counts[i], sizeof(float));
 }

@@ -35,9 +35,26 @@ static const struct golden goldens[] = {
      "constant",
      {.total = 1},
      true},
+    {"gpt2_adamw",
+     {.lr = 2e-3, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1},
+     1.0,
+     "linear",
+     {.warmup = 1, .total = 6},
+     false},
 };
 
 enum { STEPS = 5, B = 4, T = 16 };
+
+/* [rows][cols] of what is stored as [cols][rows]. */
+static float *turned(const float *from, const struct gram_weight_slot *slot)
+{
+    float *to = malloc((size_t)(slot->rows * slot->cols) * sizeof *to);
+    assert_non_null(to);
+    for (int64_t r = 0; r < slot->rows; r++)
+        for (int64_t c = 0; c < slot->cols; c++)
+            to[r * slot->cols + c] = from[c * slot->rows + r];
+    return to;
+}
 
 /* The tensors of a safetensors file against what we have for the slots of the same names. */
 static void hold_tensors(const struct trainee *m, const struct golden *g, const char *file,
@@ -54,7 +71,13 @@ static void hold_tensors(const struct trainee *m, const struct golden *g, const 
             t = gram_store_find(store, slot->alias);
         if (!t)
             fail_msg("%s: no %s", file, slot->tensor);
-        hold_tensor(slot->tensor, ours[i], t->data, m->counts[i], share, absolute, outliers);
+        float *right = slot->is_transposed ? turned(t->data, slot) : NULL;
+        /* A bias of keys adds the same to all scores of a query: its gradient is rounding, and Adam makes
+         * steps of it. */
+        const bool has_key_bias = outliers > 0.0 && slot->role == GRAM_W_QKV_BIAS;
+        hold_tensor(slot->tensor, ours[i], right ? right : t->data, m->counts[i], share, absolute,
+                    has_key_bias ? 1.0 / 3.0 : outliers);
+        free(right);
     }
     gram_store_close(&store);
 }
