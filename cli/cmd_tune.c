@@ -131,7 +131,7 @@ static void take_options(struct gram_tune_options *to, const struct tune_options
 }
 
 static enum gram_status tune(const struct invocation *in, FILE *log, struct gram_tune_report *report,
-                             struct gram_error *err)
+                             int *rank, struct gram_error *err)
 {
     const struct tune_options *o = in->options;
     struct gram_tune_options options = GRAM_TUNE_OPTIONS_INIT;
@@ -142,7 +142,10 @@ static enum gram_status tune(const struct invocation *in, FILE *log, struct gram
     take_options(&options, o);
     options.on_step = log ? log_step : NULL;
     options.user = log;
+    loaded.join = true;
     enum gram_status st = load_runtime(&loaded, in->common, err);
+    if (st == GRAM_OK)
+        *rank = gram_runtime_rank(loaded.runtime);
     if (st == GRAM_OK)
         st = gram_tune(loaded.runtime, in->operands[0], o->out, &options, report, &job, err);
     progress_end(&progress);
@@ -180,15 +183,18 @@ static int run(const struct invocation *in)
     struct gram_tune_report report = {0};
     struct gram_error err = {0};
     enum gram_status st = GRAM_OK;
+    int rank = 0;
     FILE *log = o->log ? fopen(o->log, "a") : NULL;
 
     if (o->log && !log)
         st = refuse_errno(&err, o->log);
     if (st == GRAM_OK)
-        st = tune(in, log, &report, &err);
+        st = tune(in, log, &report, &rank, &err);
     if (log)
         fclose(log);
-    return st == GRAM_OK ? print_report(in, &report) : report_failure(&err);
+    if (st != GRAM_OK)
+        return report_failure(&err);
+    return rank == 0 ? print_report(in, &report) : EXIT_DONE;
 }
 
 const struct command command_tune = {
@@ -199,6 +205,8 @@ const struct command command_tune = {
         "whose linears are on the grid of --scheme), or an adapter in PEFT's format (lora). Of records "
         "that hold a prompt and an answer, only the answer is learned. MODEL may be quantized for lora; "
         "it stays as it is.\n\n"
+        "Under mpirun (gram built with -Dmpi=enabled) the processes share every batch; give each the same "
+        "command, and files that all can read.\n\n"
         "OUT appears complete or not at all. An interrupted run goes on from its last checkpoint when the "
         "same command is given again, and ends in the same bytes.",
     .operands =

@@ -37,6 +37,7 @@ enum gram_status load_runtime(struct loaded *loaded, const struct common_options
     options.cpu = common->cpu;
     options.activations = common->activations;
     options.cache_packed = common->cache_packed;
+    options.join = loaded->join;
     options.warn = warn;
     options.warn_user = (void *)(uintptr_t)common;
     return gram_runtime_open(&loaded->runtime, &options, err);

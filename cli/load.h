@@ -10,6 +10,7 @@ struct loaded {
     struct gram_model *model;
     struct gram_tokenizer *tokenizer;
     struct gram_model_info info;
+    bool join; /* set before load_runtime: be one of the processes that mpirun started */
 };
 enum gram_status load_runtime(struct loaded *loaded, const struct common_options *common,
                               struct gram_error *err);

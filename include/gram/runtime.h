@@ -28,8 +28,12 @@ struct gram_runtime_options {
     void (*warn)(void *user, const char *sentence); /* NULL for none: told, without a newline and on the
                           thread that opens the model, why such a file was not used or not written */
     void *warn_user;
+    bool join; /* when mpirun started several processes, be one of them: gram_tune() then shares its batches
+                  out, and the process of rank 0 writes the result. At most one such runtime at a time, opened
+                  and closed on the thread that makes the calls [false] */
 };
-#define GRAM_RUNTIME_OPTIONS_INIT {sizeof(struct gram_runtime_options), 0, NULL, NULL, false, NULL, NULL}
+#define GRAM_RUNTIME_OPTIONS_INIT                                                                    \
+    {sizeof(struct gram_runtime_options), 0, NULL, NULL, false, NULL, NULL, false}
 
 /* Start the pool and choose the kernels. options may be NULL. Returns GRAM_OK, GRAM_EINVAL (a level
  * that is unknown or that this processor lacks), GRAM_ENOMEM. *out is NULL on failure. */
@@ -41,6 +45,8 @@ GRAM_API enum gram_status gram_runtime_open(struct gram_runtime **out,
  * made with it must be closed before. */
 GRAM_API void gram_runtime_close(struct gram_runtime **runtime);
 
+/* Which of the joined processes this is; 0 for one alone. */
+GRAM_API int gram_runtime_rank(const struct gram_runtime *runtime);
 GRAM_API int gram_runtime_threads(const struct gram_runtime *runtime);
 /* Name of the kernel level in use; static storage. */
 GRAM_API const char *gram_runtime_cpu(const struct gram_runtime *runtime);

@@ -38,6 +38,14 @@ static enum gram_status choose_activations(int *parts, const char *name, struct 
     return gram_fail(err, GRAM_EINVAL, "activations '%s' are not int16, int8 or f32", name);
 }
 
+static enum gram_status join(struct gram_runtime **rt, struct gram_error *err)
+{
+    const enum gram_status status = gram_comm_open(&(*rt)->comm, err);
+    if (status != GRAM_OK)
+        gram_runtime_close(rt);
+    return status;
+}
+
 enum gram_status gram_runtime_open(struct gram_runtime **out,
                                    const struct gram_runtime_options *options,
                                    struct gram_error *err)
@@ -68,6 +76,8 @@ enum gram_status gram_runtime_open(struct gram_runtime **out,
         free(rt);
         return status;
     }
+    if (options->struct_size >= sizeof *options && options->join)
+        GRAM_TRY(join(&rt, err));
     *out = rt;
     return GRAM_OK;
 }
@@ -76,6 +86,7 @@ void gram_runtime_close(struct gram_runtime **runtime)
 {
     if (!runtime || !*runtime)
         return;
+    gram_comm_close(&(*runtime)->comm);
     gram_pool_close(&(*runtime)->pool);
     free(*runtime);
     *runtime = NULL;
@@ -84,6 +95,11 @@ void gram_runtime_close(struct gram_runtime **runtime)
 int gram_runtime_threads(const struct gram_runtime *runtime)
 {
     return gram_pool_threads(runtime->pool);
+}
+
+int gram_runtime_rank(const struct gram_runtime *runtime)
+{
+    return gram_comm_rank(runtime->comm);
 }
 
 const char *gram_runtime_cpu(const struct gram_runtime *runtime)

@@ -5,10 +5,12 @@
 #include <stdbool.h>
 
 #include <gram/runtime.h>
+#include "base/comm.h"
 #include "base/pool.h"
 
 struct gram_runtime {
     struct gram_pool *pool;
+    struct gram_comm *comm; /* the other processes of the job; NULL: none */
     unsigned cpu_flags;
     int activation_parts; /* of int8, that weight-only codes multiply; 0: f32 */
     bool cache_packed;

@@ -127,6 +127,10 @@ enum gram_status gram_keeper_save(struct gram_keeper *k, const struct gram_stand
 {
     uint64_t sum;
 
+    if (!k->output) {
+        k->kept = standing->step; /* by another rank */
+        return GRAM_OK;
+    }
     GRAM_TRY(write_file(k, &sum, err));
     json_t *line = print_standing(standing);
     json_object_set_new(line, "file", json_integer(k->turn));

@@ -21,7 +21,7 @@ struct gram_standing {
 };
 
 struct gram_keeper {
-    struct gram_output *output;
+    struct gram_output *output; /* NULL: another rank keeps */
     const struct gram_params *params;
     float **best;   /* [params]: weights of the best step; NULL: not kept */
     int turn;       /* 0 or 1: the file that is written next */

@@ -80,6 +80,36 @@ static enum gram_status poll(const struct gram_trainer *t, struct gram_error *er
     return GRAM_OK;
 }
 
+static struct gram_comm *comm_of(const struct gram_trainer *t)
+{
+    return t->learner->rt->comm;
+}
+
+/* The sequences of a batch that are this rank's, of about equal numbers; n may be 0. */
+static struct gram_sequences share_of(const struct gram_trainer *t, const struct gram_minibatch *batch)
+{
+    const int64_t rank = gram_comm_rank(comm_of(t)), size = gram_comm_size(comm_of(t));
+    const int64_t first = batch->n * rank / size, end = batch->n * (rank + 1) / size;
+    int64_t skipped = 0;
+
+    for (int64_t i = 0; i < first; i++)
+        skipped += batch->lengths[i];
+    return (struct gram_sequences){batch->tokens + skipped, batch->labels + skipped,
+                                   batch->lengths + first, end - first};
+}
+
+/* Every rank's part of a loss, and of the gradients. */
+static enum gram_status join_parts(const struct gram_trainer *t, double *loss, bool with_grad,
+                                   struct gram_error *err)
+{
+    const struct gram_params *params = &t->learner->params;
+
+    GRAM_TRY(gram_comm_sum_f64(comm_of(t), loss, 1, t->job, err));
+    for (size_t i = 0; with_grad && i < params->n; i++)
+        GRAM_TRY(gram_comm_sum(comm_of(t), params->at[i].g, params->at[i].n, t->job, err));
+    return GRAM_OK;
+}
+
 static void report(const struct gram_trainer *t, const struct gram_tune_step *step)
 {
     char item[64];
@@ -90,6 +120,8 @@ static void report(const struct gram_trainer *t, const struct gram_tune_step *st
                                            .unit = "steps"};
 
     snprintf(item, sizeof item, "loss %.4f  %.0f tokens/s", step->loss, step->tokens_per_s);
+    if (gram_comm_rank(comm_of(t)) > 0)
+        return;
     if (t->job && t->job->progress)
         t->job->progress(t->job->user, &progress);
     if (t->options.on_step)
@@ -109,9 +141,11 @@ static enum gram_status measure(struct gram_trainer *t, double *loss, struct gra
     for (int64_t i = 0; i < n; i++) {
         GRAM_TRY(poll(t, err));
         gram_batches_next(&t->held, batch);
-        const struct gram_sequences sequences = gram_minibatch_sequences(batch);
-        sum += gram_stepper_loss(&t->stepper, &sequences, 1.0);
+        const struct gram_sequences sequences = share_of(t, batch);
+        if (sequences.n > 0)
+            sum += gram_stepper_loss(&t->stepper, &sequences, 1.0);
     }
+    GRAM_TRY(join_parts(t, &sum, false, err));
     *loss = sum / (double)t->held.data->counted;
     return GRAM_OK;
 }
@@ -166,9 +200,11 @@ static enum gram_status run_batches(struct gram_trainer *t, struct gram_tune_ste
     gram_learner_prepare(t->learner);
     for (int64_t i = 0; i < t->options.accumulate; i++) {
         GRAM_TRY(poll(t, err));
-        const struct gram_sequences sequences = gram_minibatch_sequences(&t->batch[i]);
-        step->loss += gram_stepper_run(&t->stepper, &sequences, (double)counted);
+        const struct gram_sequences sequences = share_of(t, &t->batch[i]);
+        if (sequences.n > 0)
+            step->loss += gram_stepper_run(&t->stepper, &sequences, (double)counted);
     }
+    GRAM_TRY(join_parts(t, &step->loss, true, err));
     gram_learner_pull(t->learner);
     step->grad_norm = gram_params_norm(&t->learner->params);
     return GRAM_OK;

@@ -1,7 +1,8 @@
 /*
  * The loop of a training: batches, accumulated gradients, clipping, the optimizer's steps, measurements on
- * what was held out, checkpoints. Same data, options and seed: same weights, for any number of threads, and
- * whether or not it was interrupted.
+ * what was held out, checkpoints. Ranks of one job (base/comm.h) each run a share of every batch, and take the
+ * same step by the sum of their gradients. Same data, options and seed: same weights, for any number of
+ * threads, and whether or not it was interrupted.
  */
 #ifndef GRAM_TRAIN_TRAINER_H
 #define GRAM_TRAIN_TRAINER_H

@@ -13,9 +13,15 @@
 
 enum { MOST_CONTEXT = 512 }; /* unless asked for more */
 
+/* Of several ranks one reads and writes what is kept. */
+static bool leads(const struct gram_tuning *t)
+{
+    return gram_comm_rank(t->rt->comm) == 0;
+}
+
 void gram_tuning_warn(const struct gram_tuning *t, const char *sentence)
 {
-    if (t->job && t->job->warn)
+    if (leads(t) && t->job && t->job->warn)
         t->job->warn(t->job->user, sentence);
 }
 
@@ -87,6 +93,8 @@ static enum gram_status take_up(struct gram_tuning *t, struct gram_error *err)
 {
     bool found, is_other;
 
+    if (!leads(t))
+        return GRAM_OK;
     t->keeper.output = t->output;
     GRAM_TRY(gram_keeper_resume(&t->keeper, t->name, &t->trainer.standing, &found, &is_other, err));
     if (found) {
@@ -100,8 +108,26 @@ static enum gram_status take_up(struct gram_tuning *t, struct gram_error *err)
     return gram_keeper_begin(&t->keeper, t->name, err);
 }
 
+/* Where rank 0 stands, and with what, is where all ranks begin. */
+static enum gram_status share_beginning(struct gram_tuning *t, struct gram_error *err)
+{
+    struct gram_comm *comm = t->rt->comm;
+    const struct gram_params *params = &t->learner.params;
+
+    GRAM_TRY(gram_comm_share(comm, &t->trainer.standing, sizeof t->trainer.standing, t->job, err));
+    for (size_t i = 0; comm && i < params->n; i++) {
+        const struct gram_param *p = &params->at[i];
+        GRAM_TRY(gram_comm_share(comm, p->w, (size_t)p->n * sizeof *p->w, t->job, err));
+        for (int s = 0; s < GRAM_MAX_STATES && p->state[s]; s++)
+            GRAM_TRY(gram_comm_share(comm, p->state[s], (size_t)p->n * sizeof(float), t->job, err));
+    }
+    return GRAM_OK;
+}
+
 static enum gram_status write_result(struct gram_tuning *t, struct gram_error *err)
 {
+    if (!leads(t))
+        return GRAM_OK;
     gram_learner_prepare(&t->learner);
     GRAM_TRY(t->method->is_lora
                  ? gram_lora_write(&t->export.written, t->output, &t->learner.lora, t->in, err)
@@ -120,10 +146,13 @@ static enum gram_status run(struct gram_tuning *t, struct gram_error *err)
     GRAM_TRY(gram_tuning_open_data(t, err));
     GRAM_TRY(plan_steps(t, err));
     GRAM_TRY(gram_tuning_name(t, err));
-    GRAM_TRY(gram_output_open(&t->output, t->out, t->o.force, err));
-    GRAM_TRY(gram_output_check_apart(t->output, t->ck.path, err));
+    if (leads(t)) {
+        GRAM_TRY(gram_output_open(&t->output, t->out, t->o.force, err));
+        GRAM_TRY(gram_output_check_apart(t->output, t->ck.path, err));
+    }
     GRAM_TRY(open_learner(t, err));
     GRAM_TRY(take_up(t, err));
+    GRAM_TRY(share_beginning(t, err));
     GRAM_TRY(gram_trainer_run(&t->trainer, err));
     return write_result(t, err);
 }
@@ -173,6 +202,8 @@ enum gram_status gram_tune(struct gram_runtime *rt, const char *in, const char *
         gram_tuning_fill_report(&t, report);
         report->seconds = now() - begin;
     }
+    if (status != GRAM_OK)
+        gram_comm_break(rt->comm);
     gram_trainer_close(&t.trainer);
     gram_learner_close(&t.learner);
     gram_export_close(&t.export);
