@@ -1,6 +1,6 @@
 /*
  * The loop of a training: batches, accumulated gradients, clipping, the optimizer's steps, measurements on
- * what was held out, checkpoints. Ranks of one job (base/comm.h) each run a share of every batch, and take the
+ * what was held out, checkpoints. Ranks of one job (base/comm.h) each run a share of every batch and take the
  * same step by the sum of their gradients. Same data, options and seed: same weights, for any number of
  * threads, and whether or not it was interrupted.
  */
