@@ -55,6 +55,25 @@ static bool place_scratch(struct gram_exec *exec)
     return exec->scratch && exec->shared && exec->places;
 }
 
+/* For the widest value that is rounded. */
+static bool place_rounded(struct gram_exec *exec)
+{
+    const struct gram_graph *g = exec->graph;
+
+    for (int i = 0; i < g->n_nodes; i++) {
+        const struct gram_node *node = &g->nodes[i];
+        if (node->op->forward == gram_linear_forward && exec->bindings[node->params[0]].acts)
+            exec->rounded_cols =
+                gram_max_i64(exec->rounded_cols, g->values[node->inputs[0]].cols);
+    }
+    if (exec->rounded_cols == 0)
+        return true;
+    exec->rounded = take_floats(exec, exec->rounded_cols, exec->max_rows);
+    exec->rounded_sums =
+        gram_arena_take(&exec->arena, (size_t)exec->max_rows, sizeof *exec->rounded_sums);
+    return exec->rounded && exec->rounded_sums;
+}
+
 static bool place_rope(struct gram_exec *exec)
 {
     const int64_t half = exec->graph->rope_half;
@@ -75,7 +94,7 @@ enum gram_status gram_exec_open(struct gram_exec *exec, const struct gram_graph 
                                .kernels = kernels,
                                .pool = pool,
                                .max_rows = max_rows};
-    if (place_values(exec, is_kept) && place_scratch(exec) && place_rope(exec))
+    if (place_values(exec, is_kept) && place_scratch(exec) && place_rope(exec) && place_rounded(exec))
         return GRAM_OK;
     gram_exec_close(exec);
     return gram_fail_memory(err, "activations");
@@ -90,6 +109,19 @@ void gram_exec_close(struct gram_exec *exec)
 int64_t gram_exec_rows(const struct gram_exec *exec, int value)
 {
     return exec->graph->values[value].is_last ? exec->n_last : exec->rows;
+}
+
+struct gram_fake_call gram_exec_fake_call(const struct gram_exec *exec, struct gram_fake_acts *acts,
+                                          int value)
+{
+    return (struct gram_fake_call){.acts = acts,
+                                   .kernels = exec->kernels,
+                                   .pool = exec->pool,
+                                   .x = exec->values[value],
+                                   .y = exec->rounded,
+                                   .sums = exec->rounded_sums,
+                                   .rows = gram_exec_rows(exec, value),
+                                   .cols = exec->graph->values[value].cols};
 }
 
 /* What all rows of a segment share. */

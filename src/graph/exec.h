@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/pool.h"
+#include "graph/fake_acts.h"
 #include "graph/graph.h"
 #include "graph/kv.h"
 #include "kernels/kernels.h"
@@ -23,6 +24,7 @@ struct gram_binding {
     struct gram_int_panels int_panels;     /* codes is NULL: none */
     int act_parts;                         /* ... parts of int8 that activations come in: 1 or 2 */
     struct gram_float_panels float_panels; /* data is NULL: none */
+    struct gram_fake_acts *acts;           /* in training: what it reads is rounded first; NULL: not so */
 };
 
 /* Consecutive tokens of one timeline: its part of a call. */
@@ -60,7 +62,11 @@ struct gram_exec {
     float acts_scale, acts_outlier; /* ... by these rules of the weight */
     char *scratch;              /* [threads][scratch_bytes] */
     int64_t scratch_bytes;
-    struct gram_arena arena;    /* owns all of the above */
+    float *rounded;             /* [max_rows][rounded_cols]: activations that training rounds; NULL: none */
+    double *rounded_sums;       /* [max_rows] */
+    int64_t rounded_cols;       /* of the widest */
+    bool is_watching;           /* the call moves the ranges that are watched */
+    struct gram_arena arena;    /* owns all of the above but is_watching */
 
     /* The call at hand. */
     const struct gram_exec_segment *segments;
@@ -100,7 +106,10 @@ bool gram_exec_run(struct gram_exec *exec, const struct gram_exec_call *call);
 /* Nodes [first, end) of it alone; the caller has filled the values that enter. */
 bool gram_exec_run_nodes(struct gram_exec *exec, const struct gram_exec_call *call, int first, int end);
 
-/* For ops: rows of a value in this call, its memory, a worker's scratch. */
+/* For ops: what `acts` makes of a value in this call, in exec->rounded. */
+struct gram_fake_call gram_exec_fake_call(const struct gram_exec *exec, struct gram_fake_acts *acts,
+                                          int value);
+/* Rows of a value in this call, its memory, a worker's scratch. */
 int64_t gram_exec_rows(const struct gram_exec *exec, int value);
 static inline float *gram_exec_value(const struct gram_exec *exec, int value)
 {

@@ -24,6 +24,19 @@ static bool place_values(struct gram_grad *grad)
     return base != NULL;
 }
 
+static bool place_rounded(struct gram_grad *grad)
+{
+    const struct gram_exec *exec = grad->exec;
+    int64_t floats;
+
+    if (!exec->rounded)
+        return true;
+    if (!gram_mul_i64(&floats, exec->rounded_cols, exec->max_rows))
+        return false;
+    grad->rounded = gram_arena_take(&grad->arena, (size_t)floats, sizeof *grad->rounded);
+    return grad->rounded != NULL;
+}
+
 static bool place_scratch(struct gram_grad *grad)
 {
     const struct gram_exec *exec = grad->exec;
@@ -45,7 +58,7 @@ enum gram_status gram_grad_open(struct gram_grad *grad, struct gram_exec *exec, 
                                 struct gram_error *err)
 {
     *grad = (struct gram_grad){.exec = exec, .params = params};
-    if (place_values(grad) && place_scratch(grad) &&
+    if (place_values(grad) && place_scratch(grad) && place_rounded(grad) &&
         gram_matmul_open(&grad->matmul, exec->kernels, exec->pool, &grad->arena))
         return GRAM_OK;
     gram_grad_close(grad);

@@ -16,6 +16,7 @@ struct gram_grad {
                        caller's */
     struct gram_matmul matmul;
     float *rows;   /* [max_rows]: a number per row, for the op at hand */
+    float *rounded; /* as exec->rounded: the gradient of what was rounded */
     char *scratch; /* [threads][scratch_bytes], for the op at hand */
     int64_t scratch_bytes;
     struct gram_arena arena;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/half.h"
 #include "graph/op.h"
 
 static void *take_bytes(struct gram_kv *kv, int64_t bytes)
@@ -81,5 +82,29 @@ void gram_kv_copy(struct gram_kv *to, const struct gram_kv *from, int64_t length
         const struct gram_kv_layer *layer = &from->layers[i];
         for (int64_t h = 0; h < layer->n_heads; h++)
             copy_head(&to->layers[i].heads[h], &layer->heads[h], to->kind, layer->dim, length);
+    }
+}
+
+static float element(const void *from, enum gram_kv_kind kind, int64_t i)
+{
+    return kind == GRAM_KV_I8    ? (float)((const int8_t *)from)[i]
+           : kind == GRAM_KV_F16 ? gram_f32_from_f16(((const uint16_t *)from)[i])
+                                 : ((const float *)from)[i];
+}
+
+void gram_kv_read(const struct gram_kv_head *head, enum gram_kv_kind kind, int64_t dim, int64_t n,
+                  float *k, float *v)
+{
+    const int64_t width = gram_attend_width(dim);
+
+    for (int64_t t = 0; t < n; t++) {
+        const float k_scale = head->key_scales ? head->key_scales[t] : 1.0f;
+        const float v_scale = head->value_scales ? head->value_scales[t] : 1.0f;
+        const int64_t panel = t / GRAM_PANEL * dim;
+        for (int64_t d = 0; d < dim; d++) {
+            k[t * dim + d] =
+                k_scale * element(head->keys, kind, (panel + d) * GRAM_PANEL + t % GRAM_PANEL);
+            v[t * dim + d] = v_scale * element(head->values, kind, t * width + d);
+        }
     }
 }

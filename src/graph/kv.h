@@ -29,6 +29,10 @@ enum gram_status gram_kv_open(struct gram_kv *kv, const struct gram_graph *graph
                               enum gram_kv_kind kind, int64_t capacity, struct gram_error *err);
 void gram_kv_close(struct gram_kv *kv);
 
+/* What a head holds of positions [0, n), as floats: k[n][dim] and v[n][dim]. */
+void gram_kv_read(const struct gram_kv_head *head, enum gram_kv_kind kind, int64_t dim, int64_t n,
+                  float *k, float *v);
+
 /* Positions [0, length) of `from`, of the same graph and kind; both can hold so many. */
 void gram_kv_copy(struct gram_kv *to, const struct gram_kv *from, int64_t length);
 

@@ -267,7 +267,7 @@ static void multiply_family(struct gram_exec *exec, struct family *family)
 static bool is_related(const struct linear *a, const struct linear *b)
 {
     const struct gram_binding *x = a->binding, *y = b->binding;
-    return way_of(a) == way_of(b) &&
+    return way_of(a) == way_of(b) && x->acts == y->acts &&
            (way_of(a) != &by_codes ||
             (x->act_parts == y->act_parts && x->weight.act_bits == y->weight.act_bits &&
              x->weight.act_scale == y->weight.act_scale &&
@@ -289,6 +289,19 @@ static struct linear linear_of(const struct gram_exec *exec, const struct gram_n
     };
 }
 
+/* In training: all members read the rounded value. */
+static void round_input(struct gram_exec *exec, struct family *family, int value)
+{
+    struct gram_fake_acts *acts = family->members[0].binding->acts;
+
+    if (!acts)
+        return;
+    const struct gram_fake_call call = gram_exec_fake_call(exec, acts, value);
+    gram_fake_acts_round(&call, exec->is_watching);
+    for (int i = 0; i < family->n; i++)
+        family->members[i].x = call.y;
+}
+
 void gram_linear_forward(struct gram_exec *exec, const struct gram_node *node)
 {
     for (int i = 0; i < node->run;) {
@@ -302,6 +315,7 @@ void gram_linear_forward(struct gram_exec *exec, const struct gram_node *node)
             }
         }
         family.way = way_of(&family.members[0]);
+        round_input(exec, &family, node->inputs[0]);
         if (family.way == &by_codes)
             prepare_acts(exec, &family.members[0], node->inputs[0]);
         multiply_family(exec, &family);

@@ -5,6 +5,7 @@
  *     P = softmax(s Q K')     dV += P' dY     dP = dY V'     dS = P (dP - rowsum(dP P))
  *     dQ += s dS K            dK += s dS' Q
  *
+ * K and V are what the cache holds: where it rounds them, gradients pass through (LLM-QAT, Liu et al. 2023).
  * One piece of work is a segment and a key-value head with all its query heads, so that sums have
  * one order.
  */
@@ -23,12 +24,13 @@ struct scratch {
     float *turned;   /* [n][QUERIES]: p or dp turned over */
     float *q_turned; /* [dim][QUERIES]: queries or dy turned over */
     float *sums;     /* [QUERIES][dim] */
+    float *k, *v;    /* [n][dim]: as a cache that rounds holds them */
 };
 
 int64_t gram_attend_vjp_scratch(const struct gram_node *node, int64_t rows)
 {
     const int64_t dim = node->at.attend.head_dim;
-    return (dim * rows + 3 * QUERIES * rows + 2 * QUERIES * dim) * (int64_t)sizeof(float);
+    return (3 * dim * rows + 3 * QUERIES * rows + 2 * QUERIES * dim) * (int64_t)sizeof(float);
 }
 
 static struct scratch cut(float *at, int64_t n, int64_t dim)
@@ -39,6 +41,8 @@ static struct scratch cut(float *at, int64_t n, int64_t dim)
     s.turned = s.dp + QUERIES * n;
     s.q_turned = s.turned + QUERIES * n;
     s.sums = s.q_turned + QUERIES * dim;
+    s.k = s.sums + QUERIES * dim;
+    s.v = s.k + dim * n;
     return s;
 }
 
@@ -57,6 +61,7 @@ struct head {
     const struct gram_kernels *kernels;
     int64_t n, dim;              /* tokens of the segment */
     int64_t q_stride, kv_stride; /* floats from one token to the next */
+    int64_t held_stride;         /* the same of k and v */
     const float *k, *v;
     float *dk, *dv;
     struct scratch s;
@@ -69,7 +74,7 @@ static void scores(const struct head *h, float *s, const float *x, const float *
 {
     for (int64_t i = 0; i < rows; i++)
         memset(s + i * h->n, 0, (size_t)keys * sizeof *s);
-    h->kernels->gemm_f32(s, h->n, x, h->q_stride, w, h->kv_stride, rows, keys, h->dim);
+    h->kernels->gemm_f32(s, h->n, x, h->q_stride, w, h->held_stride, rows, keys, h->dim);
 }
 
 static void softmax_rows(const struct head *h, int64_t first, int64_t rows, int64_t keys)
@@ -123,15 +128,30 @@ static void run_block(const struct head *h, const float *q, const float *dy, flo
     h->kernels->gemm_f32(dq, h->q_stride, h->s.dp, h->n, h->s.k_turned, h->n, rows, h->dim, keys);
 }
 
-static void run_head(struct gram_grad *grad, const struct gram_node *node, int64_t row, int64_t n,
-                     int64_t kv_head, float *scratch)
+/* Keys and values as the cache has rounded them. */
+static void take_held(struct head *h, const struct gram_kv *kv, int64_t kv_head)
 {
+    const struct gram_kv_layer *layer = &kv->layers[h->node->at.attend.kv_layer];
+
+    if (kv->kind == GRAM_KV_F32)
+        return;
+    gram_kv_read(&layer->heads[kv_head], kv->kind, h->dim, h->n, h->s.k, h->s.v);
+    h->k = h->s.k;
+    h->v = h->s.v;
+    h->held_stride = h->dim;
+}
+
+static void run_head(struct gram_grad *grad, const struct gram_node *node,
+                     const struct gram_exec_segment *segment, int64_t row, int64_t kv_head,
+                     float *scratch)
+{
+    const int64_t n = segment->rows;
     const int64_t dim = node->at.attend.head_dim,
                   group = node->at.attend.heads / node->at.attend.kv_heads;
     const int64_t q_stride = node->at.attend.heads * dim,
                   kv_stride = node->at.attend.kv_heads * dim;
     const int64_t kv_at = row * kv_stride + kv_head * dim;
-    const struct head h = {
+    struct head h = {
         .grad = grad,
         .node = node,
         .kernels = grad->exec->kernels,
@@ -139,6 +159,7 @@ static void run_head(struct gram_grad *grad, const struct gram_node *node, int64
         .dim = dim,
         .q_stride = q_stride,
         .kv_stride = kv_stride,
+        .held_stride = kv_stride,
         .k = gram_exec_value(grad->exec, node->inputs[1]) + kv_at,
         .v = gram_exec_value(grad->exec, node->inputs[2]) + kv_at,
         .dk = gram_grad_value(grad, node->inputs[1]) + kv_at,
@@ -147,7 +168,8 @@ static void run_head(struct gram_grad *grad, const struct gram_node *node, int64
         .scale = (float)(1.0 / sqrt((double)dim)),
     };
 
-    turn(h.s.k_turned, n, h.k, kv_stride, n, dim);
+    take_held(&h, segment->kv, kv_head);
+    turn(h.s.k_turned, n, h.k, h.held_stride, n, dim);
     for (int64_t i = kv_head * group; i < (kv_head + 1) * group; i++) {
         const int64_t at = row * q_stride + i * dim;
         for (int64_t t = 0; t < n; t += QUERIES)
@@ -174,7 +196,7 @@ static void run_items(void *context, int64_t begin, int64_t end, int worker)
         int64_t row = 0;
         for (int64_t s = 0; s < i / kv_heads; s++)
             row += segments[s].rows;
-        run_head(c->grad, c->node, row, segments[i / kv_heads].rows, i % kv_heads, scratch);
+        run_head(c->grad, c->node, &segments[i / kv_heads], row, i % kv_heads, scratch);
     }
 }
 

@@ -1,6 +1,7 @@
 /*
  * y = x W' + b, given dy:   dx += dy W     dW += dy' x     db += sum of the rows of dy
- * W may be in any form: it is decoded block by block, so that a base in 4 bits stays in 4 bits.
+ * W may be in any form: it is decoded block by block, so that a base in 4 bits stays in 4 bits. Where
+ * activations are rounded in training, x is what they were rounded to, and dx passes through.
  */
 #include "base/checked.h"
 #include "graph/grad.h"
@@ -26,16 +27,26 @@ void gram_linear_vjp(struct gram_grad *grad, const struct gram_node *node)
 {
     enum { COLUMNS = 64 };
     const struct gram_exec *exec = grad->exec;
+    const struct gram_binding *binding = &exec->bindings[node->params[0]];
     const int64_t rows = gram_exec_rows(exec, node->output), out = node->at.linear.out;
     const int64_t in = exec->graph->values[node->inputs[0]].cols;
-    const struct gram_matrix x = gram_matrix_of(gram_exec_value(exec, node->inputs[0]), rows, in);
     const struct gram_matrix dy = gram_matrix_of(gram_grad_value(grad, node->output), rows, out);
-    const struct gram_matrix w = {
-        .rows = out, .cols = in, .weight = &exec->bindings[node->params[0]].weight};
+    const struct gram_matrix w = {.rows = out, .cols = in, .weight = &binding->weight};
+    struct gram_matrix x = gram_matrix_of(gram_exec_value(exec, node->inputs[0]), rows, in);
     float *dw = gram_grad_param(grad, node->params[0]),
-          *db = gram_grad_param(grad, node->params[1]);
+          *db = gram_grad_param(grad, node->params[1]),
+          *dx = gram_grad_value(grad, node->inputs[0]);
 
-    gram_matmul_run(&grad->matmul, gram_grad_value(grad, node->inputs[0]), dy, w, true);
+    if (binding->acts) {
+        const struct gram_fake_call call =
+            gram_exec_fake_call(exec, binding->acts, node->inputs[0]);
+        gram_fake_acts_round(&call, false);
+        gram_matmul_run(&grad->matmul, grad->rounded, dy, w, false);
+        gram_fake_acts_pull(&call, dx, grad->rounded);
+        x = gram_matrix_of(call.y, rows, in);
+    } else {
+        gram_matmul_run(&grad->matmul, dx, dy, w, true);
+    }
     if (dw)
         gram_matmul_run(&grad->matmul, dw, gram_matrix_transposed(dy), x, true);
     if (db)
