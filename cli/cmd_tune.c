@@ -10,6 +10,9 @@
 struct tune_options {
     struct common_options common;
     const char *out, *method, *data, *eval_data, *log, *scheme, *targets, *optimizer, *schedule;
+    const char *reference, *ranges, *kv;
+    int64_t self_tokens, coreset_every, watch_steps;
+    double distill, distill_temperature, block_mse, coreset, channels;
     int64_t context, rows, accumulate, epochs, steps, seed, eval_every, patience, keep_every, rank;
     double eval_share, lr, warmup, weight_decay, clip, alpha;
     bool skip_bad, force;
@@ -22,7 +25,9 @@ static const struct option_row rows[] = {
      .help = "directory to write", .offset = AT(out)},
     {.name = "data", .letter = 'd', .type = OPTION_TEXT, .argument = "FILE", .is_required = true,
      .help = "what to learn from: a text, or .jsonl or .json records (text, prompt and response, "
-             "instruction and output, messages)", .offset = AT(data)},
+             "instruction and output, messages); self: what MODEL itself says", .offset = AT(data)},
+    {.name = "self-tokens", .type = OPTION_INT, .argument = "N", .fallback = "65536", .low = 2,
+     .high = 1e12, .help = "tokens that MODEL says for --data self", .offset = AT(self_tokens)},
     {.name = "method", .letter = 'm', .type = OPTION_CHOICE, .argument = "METHOD",
      .choices = gram_tune_methods, .fallback = "full",
      .help = "what is trained: full (all weights), lora (an adapter), qat (all, on the grid of "
@@ -64,8 +69,33 @@ static const struct option_row rows[] = {
      .offset = AT(patience)},
     {.name = "keep-every", .type = OPTION_INT, .argument = "N", .fallback = "100", .low = 0,
      .high = 1e12, .help = "steps between checkpoints, 0 for none", .offset = AT(keep_every)},
+    {.name = "distill", .type = OPTION_REAL, .argument = "X", .fallback = "0", .low = 0, .high = 1,
+     .help = "share of the loss that is the divergence from the reference's logits",
+     .offset = AT(distill)},
+    {.name = "distill-temperature", .type = OPTION_REAL, .argument = "X", .fallback = "1", .low = 1e-3,
+     .high = 1e3, .help = "of both distributions", .offset = AT(distill_temperature)},
+    {.name = "block-mse", .type = OPTION_REAL, .argument = "X", .fallback = "0", .low = 0, .high = 1e6,
+     .help = "weight of the relative squared error of what leaves the blocks", .offset = AT(block_mse)},
+    {.name = "reference", .type = OPTION_TEXT, .argument = "MODEL",
+     .help = "what --distill, --block-mse and --coreset hold against [MODEL as it is]",
+     .offset = AT(reference)},
+    {.name = "coreset", .type = OPTION_REAL, .argument = "X", .fallback = "1", .low = 1e-9, .high = 1,
+     .help = "share of the samples that an epoch is made of, those that matter most then",
+     .offset = AT(coreset)},
+    {.name = "coreset-every", .type = OPTION_INT, .argument = "N", .fallback = "1", .low = 1,
+     .high = 1e9, .help = "epochs between choices", .offset = AT(coreset_every)},
+    {.name = "kv", .type = OPTION_CHOICE, .argument = "KIND", .choices = kv_choices,
+     .help = "what the cache of keys and values holds: f16, int8, f32 [f32]", .offset = AT(kv)},
     {.name = "scheme", .letter = 's', .type = OPTION_TEXT, .argument = "SCHEME", .choices = gram_schemes,
      .help = "qat: the grid, such as w2a16-g64 [w4a16]", .offset = AT(scheme)},
+    {.name = "channels", .type = OPTION_REAL, .argument = "X", .fallback = "1", .low = 1e-9, .high = 1,
+     .help = "qat: share of the rows of each linear that is trained, the largest ones",
+     .offset = AT(channels)},
+    {.name = "ranges", .type = OPTION_TEXT, .argument = "HOW", .fallback = "learned",
+     .help = "qat: one scale for all activations is learned, or stands once observed",
+     .offset = AT(ranges)},
+    {.name = "watch-steps", .type = OPTION_INT, .argument = "N", .low = 1, .high = 1e12,
+     .help = "qat: steps in which it follows what is seen [a tenth of all]", .offset = AT(watch_steps)},
     {.name = "rank", .letter = 'r', .type = OPTION_INT, .argument = "N", .fallback = "16", .low = 1,
      .high = 1 << 14, .help = "lora: rank of the pairs", .offset = AT(rank)},
     {.name = "alpha", .type = OPTION_REAL, .argument = "X", .low = 1e-6, .high = 1e6,
@@ -127,6 +157,17 @@ static void take_options(struct gram_tune_options *to, const struct tune_options
     to->rank = o->rank;
     to->alpha = o->alpha;
     to->targets = o->targets;
+    to->self_tokens = o->self_tokens;
+    to->distill = o->distill;
+    to->distill_temperature = o->distill_temperature;
+    to->block_mse = o->block_mse;
+    to->reference = o->reference;
+    to->coreset = o->coreset;
+    to->coreset_every = o->coreset_every;
+    to->kv = o->kv;
+    to->channels = o->channels;
+    to->ranges = o->ranges;
+    to->watch_steps = o->watch_steps;
     to->force = o->force;
 }
 

@@ -29,7 +29,8 @@ struct gram_tune_step {
 struct gram_tune_options {
     size_t struct_size;
     const char *method;    /* [full] */
-    const char *data;      /* *.jsonl, *.json (records) or a text; required */
+    const char *data;      /* *.jsonl, *.json (records) or a text; "self": what the model itself says; required */
+    int64_t self_tokens;   /* ... so many tokens of it [65536] */
     const char *eval_data; /* the same, held out [NULL] */
     double eval_share;     /* of the data, held out if eval_data is NULL; 0 = none [0] */
     bool skip_bad;         /* pass over bad records and count them, instead of failing [false] */
@@ -50,7 +51,18 @@ struct gram_tune_options {
     int64_t patience;      /* measurements without a new best that end it, with the best; 0 = none [0] */
     int64_t keep_every;    /* steps between checkpoints; 0 = none but when interrupted [100] */
 
+    double distill;        /* share of the loss that is the divergence from the reference's logits [0] */
+    double distill_temperature; /* of both distributions [1] */
+    double block_mse;      /* weight of the relative squared error of what leaves the blocks [0] */
+    const char *reference; /* a model to hold against; NULL = MODEL as it is [NULL] */
+    double coreset;        /* share of the samples that an epoch is made of, those that matter most then [1] */
+    int64_t coreset_every; /* epochs between choices [1] */
+
     const char *scheme;    /* qat: the grid, as gram_quantize takes it [w4a16] */
+    double channels;       /* qat: share of the rows of each linear that is trained, the largest ones [1] */
+    const char *ranges;    /* qat: one scale for all activations is "learned", or stands once "observed" [learned] */
+    int64_t watch_steps;   /* qat: steps in which it follows what is seen; 0 = a tenth of all [0] */
+    const char *kv;        /* what the cache of keys and values holds: f32, f16, int8 [f32] */
     int64_t rank;          /* lora [16] */
     double alpha;          /* lora: pairs count alpha / rank times; 0 = 2 rank [0] */
     const char *targets;   /* lora: ends of module names, "q_proj,v_proj"; NULL = all linears of the blocks */
@@ -60,8 +72,9 @@ struct gram_tune_options {
     void *user;
 };
 #define GRAM_TUNE_OPTIONS_INIT                                                                       \
-    {.struct_size = sizeof(struct gram_tune_options), .rows = 4, .accumulate = 1, .epochs = 1,     \
-     .warmup = 0.03, .clip = 1.0, .keep_every = 100, .rank = 16}
+    {.struct_size = sizeof(struct gram_tune_options), .self_tokens = 65536, .rows = 4,             \
+     .accumulate = 1, .epochs = 1, .warmup = 0.03, .clip = 1.0, .keep_every = 100,                 \
+     .distill_temperature = 1.0, .coreset = 1.0, .coreset_every = 1, .channels = 1.0, .rank = 16}
 
 struct gram_tune_report {
     int64_t steps, steps_planned, resumed_from; /* steps done; of the plan; 0: not resumed */

@@ -6,8 +6,6 @@
 
 enum { ROWS = 16 }; /* of a piece of work */
 
-static const float least_scale = 0x1p-23f;
-
 /* ---- ranges ---- */
 
 void gram_moving_range_add(struct gram_moving_range *range, float low, float high)
@@ -19,6 +17,11 @@ void gram_moving_range_add(struct gram_moving_range *range, float low, float hig
     range->batches += 1.0f;
 }
 
+float gram_moving_range_scale(const struct gram_moving_range *range)
+{
+    return fmaxf(fmaxf(-range->low, range->high) / 127.5f, 0x1p-23f);
+}
+
 static void watch(const struct gram_fake_call *c)
 {
     float low = 0.0f, high = 0.0f;
@@ -28,16 +31,17 @@ static void watch(const struct gram_fake_call *c)
         high = c->x[i] > high ? c->x[i] : high;
     }
     gram_moving_range_add(&c->acts->range, low, high);
-    c->acts->scale =
-        fmaxf(fmaxf(-c->acts->range.low, c->acts->range.high) / 127.5f, least_scale);
+    c->acts->scale = gram_moving_range_scale(&c->acts->range);
 }
 
 /* ---- one scale for many ---- */
 
 void gram_fake_round(float *y, const float *x, int64_t n, struct gram_fake_levels l)
 {
+    const float inverse = 1.0f / l.scale; /* as torch does it */
+
     for (int64_t i = 0; i < n; i++) {
-        const float code = rintf(x[i] / l.scale) + l.zero;
+        const float code = rintf(x[i] * inverse) + l.zero;
         y[i] = (fminf(fmaxf(code, l.low), l.high) - l.zero) * l.scale;
     }
 }
@@ -45,10 +49,11 @@ void gram_fake_round(float *y, const float *x, int64_t n, struct gram_fake_level
 double gram_fake_pull_levels(float *g, const float *x, const float *y, int64_t n,
                              struct gram_fake_levels l, double *g_zero)
 {
+    const float inverse = 1.0f / l.scale;
     double log_scale = 0.0, zero = 0.0;
 
     for (int64_t i = 0; i < n; i++) {
-        const float code = rintf(x[i] / l.scale) + l.zero;
+        const float code = rintf(x[i] * inverse) + l.zero;
         const bool is_inside = code >= l.low && code <= l.high;
         log_scale += (double)g[i] * ((double)y[i] - (is_inside ? (double)x[i] : 0.0));
         zero -= is_inside ? 0.0 : (double)g[i] * (double)l.scale;

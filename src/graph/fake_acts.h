@@ -11,7 +11,7 @@
 #include "base/pool.h"
 #include "kernels/kernels.h"
 
-/* y = (clamp(round half to even(x / scale) + zero, low, high) - zero) * scale */
+/* y = (clamp(round half to even(x * (1 / scale)) + zero, low, high) - zero) * scale */
 struct gram_fake_levels {
     float scale, zero, low, high;
 };
@@ -34,6 +34,9 @@ struct gram_fake_acts {
 
 /* The first batch as it is, each later one with weight 0.01. */
 void gram_moving_range_add(struct gram_moving_range *range, float low, float high);
+
+/* The scale that spreads int8 over it, at least 2^-23. */
+float gram_moving_range_scale(const struct gram_moving_range *range);
 
 /* y[n] from x[n]. */
 void gram_fake_round(float *y, const float *x, int64_t n, struct gram_fake_levels levels);

@@ -12,6 +12,7 @@ bool gram_batches_open(struct gram_batches *b, const struct gram_dataset *data, 
                                .is_shuffled = is_shuffled,
                                .ordered = -1};
     b->order = gram_arena_take(&b->arena, data->n, sizeof *b->order);
+    b->n_ordered = (int64_t)data->n;
     return b->order != NULL;
 }
 
@@ -33,11 +34,34 @@ bool gram_minibatch_open(struct gram_minibatch *batch, const struct gram_batches
     return batch->tokens && batch->labels && batch->lengths;
 }
 
+static bool is_chosen(const struct gram_batches *b, int64_t sample)
+{
+    return !b->chosen || b->chosen[sample] != 0.0f;
+}
+
+void gram_batches_choose(struct gram_batches *b, const float *chosen)
+{
+    b->chosen = chosen;
+    b->ordered = -1;
+    b->n_ordered = 0;
+    for (int64_t i = 0; i < (int64_t)b->data->n; i++)
+        b->n_ordered += is_chosen(b, i);
+}
+
+bool gram_batches_begins(const struct gram_batches *b, int64_t *epoch)
+{
+    const bool is_over = b->position.at == b->n_ordered;
+
+    *epoch = b->position.epoch + is_over;
+    return is_over || b->position.at == 0;
+}
+
 static void begin_epoch(struct gram_batches *b)
 {
     const int64_t n = (int64_t)b->data->n;
+    int64_t taken = 0;
 
-    if (b->position.at == n)
+    if (b->position.at == b->n_ordered)
         b->position = (struct gram_position){b->position.epoch + 1, 0};
     if (b->ordered == b->position.epoch)
         return;
@@ -45,6 +69,9 @@ static void begin_epoch(struct gram_batches *b)
         b->order[i] = i;
     if (b->is_shuffled)
         gram_shuffled(b->order, n, b->seed, b->position.epoch);
+    for (int64_t i = 0; i < n; i++)
+        if (is_chosen(b, b->order[i]))
+            b->order[taken++] = b->order[i];
     b->ordered = b->position.epoch;
 }
 
@@ -53,7 +80,7 @@ static int64_t fill_row(const struct gram_batches *b)
 {
     int64_t room = b->context, n = 0;
 
-    while (n < GRAM_ROW_SAMPLES && b->position.at + n < (int64_t)b->data->n) {
+    while (n < GRAM_ROW_SAMPLES && b->position.at + n < b->n_ordered) {
         room -= b->data->samples[b->order[b->position.at + n]].n;
         if (room < 0)
             break;
@@ -75,7 +102,7 @@ void gram_batches_next(struct gram_batches *b, struct gram_minibatch *batch)
 {
     batch->n = batch->tokens_n = batch->counted = 0;
     begin_epoch(b);
-    for (int64_t r = 0; r < b->rows && b->position.at < (int64_t)b->data->n; r++)
+    for (int64_t r = 0; r < b->rows && b->position.at < b->n_ordered; r++)
         for (int64_t left = fill_row(b); left > 0; left--)
             add_sample(batch, &b->data->samples[b->order[b->position.at++]]);
 }
@@ -85,7 +112,7 @@ int64_t gram_batches_count(struct gram_batches *b, int64_t epochs)
     int64_t n = 0;
 
     for (b->position = (struct gram_position){0, 0};
-         b->position.epoch < epochs - 1 || b->position.at < (int64_t)b->data->n; n++) {
+         b->position.epoch < epochs - 1 || b->position.at < b->n_ordered; n++) {
         begin_epoch(b);
         for (int64_t r = 0; r < b->rows; r++)
             b->position.at += fill_row(b);

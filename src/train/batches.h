@@ -22,7 +22,9 @@ struct gram_batches {
     bool is_shuffled;
     struct gram_position position;
     int64_t ordered; /* the epoch that `order` is of; -1: none yet */
-    int64_t *order;  /* [samples] */
+    int64_t *order;  /* [samples]: those of the epoch first, */
+    int64_t n_ordered; /* so many */
+    const float *chosen; /* [samples]: those that are not 0 make an epoch; NULL: all */
     struct gram_arena arena;
 };
 
@@ -38,6 +40,11 @@ bool gram_batches_open(struct gram_batches *batches, const struct gram_dataset *
 void gram_batches_close(struct gram_batches *batches);
 bool gram_minibatch_open(struct gram_minibatch *batch, const struct gram_batches *batches,
                      struct gram_arena *arena);
+
+/* From here on, epochs are made of these. `chosen` stays the caller's. */
+void gram_batches_choose(struct gram_batches *batches, const float *chosen);
+/* Will the next batch be the first of an epoch? *epoch is the number of its epoch. */
+bool gram_batches_begins(const struct gram_batches *batches, int64_t *epoch);
 
 /* The next batch; one that ends an epoch may be smaller. Moves the position. */
 void gram_batches_next(struct gram_batches *batches, struct gram_minibatch *batch);

@@ -27,17 +27,15 @@ struct reader {
 
 /* ---- samples ---- */
 
-/* A copy of ids[0..n] as n tokens with labels; is_answer NULL: all of them count. */
-static enum gram_status add_sample(struct reader *r, const int32_t *ids, const bool *is_answer,
-                                   int64_t n, struct gram_error *err)
+enum gram_status gram_dataset_add(struct gram_dataset *d, const int32_t *ids, const bool *is_answer,
+                                  int64_t n, const char *what, struct gram_error *err)
 {
-    struct gram_dataset *d = r->data;
     void *samples = d->samples;
     int32_t *tokens = gram_arena_take(&d->arena, 2 * (size_t)n, sizeof *tokens);
     int32_t *labels = tokens + n;
 
     if (!tokens || !gram_grow(&samples, &d->cap, d->n + 1, sizeof *d->samples))
-        return gram_fail_memory(err, r->options->path);
+        return gram_fail_memory(err, what);
     d->samples = samples;
     memcpy(tokens, ids, (size_t)n * sizeof *tokens);
     for (int64_t t = 0; t < n; t++)
@@ -74,8 +72,9 @@ static enum gram_status take_text(void *reader, const char *text, size_t n, cons
 
     GRAM_TRY(encode(r, &r->ids, text, n, where, err));
     for (int64_t at = 0; at + 1 < (int64_t)r->ids.len; at += context)
-        GRAM_TRY(add_sample(r, r->ids.at + at, NULL,
-                            gram_min_i64(context, (int64_t)r->ids.len - 1 - at), err));
+        GRAM_TRY(gram_dataset_add(r->data, r->ids.at + at, NULL,
+                                  gram_min_i64(context, (int64_t)r->ids.len - 1 - at),
+                                  r->options->path, err));
     return GRAM_OK;
 }
 
@@ -153,7 +152,8 @@ static enum gram_status take_record(void *reader, const struct gram_record *reco
         r->data->empty++;
         return GRAM_OK;
     }
-    return add_sample(r, r->ids.at, r->is_answer, gram_min_i64(n, context), err);
+    return gram_dataset_add(r->data, r->ids.at, r->is_answer, gram_min_i64(n, context),
+                            r->options->path, err);
 }
 
 /* ---- the whole ---- */
@@ -166,7 +166,7 @@ static int32_t find_eos(const struct gram_tokenizer *tokenizer)
     return -1;
 }
 
-static void hash_samples(struct gram_dataset *d)
+void gram_dataset_hash(struct gram_dataset *d)
 {
     struct gram_sha256 hash;
 
@@ -201,7 +201,7 @@ enum gram_status gram_dataset_read(struct gram_dataset *data, const struct gram_
                            "%s: nothing to learn: %" PRId64 " records without an answer within %" PRId64
                            " tokens, %" PRId64 " bad ones",
                            options->path, data->empty, options->context, data->skipped);
-    hash_samples(data);
+    gram_dataset_hash(data);
     return status;
 }
 
@@ -247,8 +247,8 @@ static void part(struct gram_dataset *data, struct gram_dataset *held, const boo
         data->counted -= s.counted;
     }
     data->n = left;
-    hash_samples(data);
-    hash_samples(held);
+    gram_dataset_hash(data);
+    gram_dataset_hash(held);
 }
 
 enum gram_status gram_dataset_hold_out(struct gram_dataset *data, struct gram_dataset *held,

@@ -5,6 +5,8 @@
 #ifndef GRAM_TRAIN_DATASET_H
 #define GRAM_TRAIN_DATASET_H
 
+#include <gram/job.h>
+#include <gram/runtime.h>
 #include <gram/tokenizer.h>
 #include "base/arena.h"
 #include "base/error.h"
@@ -42,7 +44,21 @@ struct gram_dataset_options {
 enum gram_status gram_dataset_read(struct gram_dataset *data, const struct gram_tokenizer *tokenizer,
                                    const struct gram_dataset_options *options,
                                    struct gram_error *err);
+/*
+ * The model's own text (LLM-QAT, Liu et al. 2023): samples of up to `context` tokens that the model at `path`
+ * says, `tokens` in all (calib/corpus.h). GRAM_ECANCELED, and what opening a model returns.
+ */
+enum gram_status gram_dataset_generate(struct gram_dataset *data, struct gram_runtime *rt,
+                                       const char *path, const struct gram_tokenizer *tokenizer,
+                                       int64_t context, int64_t tokens, uint64_t seed,
+                                       const struct gram_job *job, struct gram_error *err);
 void gram_dataset_reset(struct gram_dataset *data);
+
+/* For those who fill one: a copy of ids[0..n] as n tokens and labels; of each id of 1..n, is_answer says
+ * whether it is a label (NULL: all are). what: for the sentence. Then the hash. GRAM_ENOMEM. */
+enum gram_status gram_dataset_add(struct gram_dataset *data, const int32_t *ids, const bool *is_answer,
+                                  int64_t n, const char *what, struct gram_error *err);
+void gram_dataset_hash(struct gram_dataset *data);
 
 /* Move a share of the samples (at least one, never all), chosen by the seed, to `held`, which borrows them.
  * Their order stays. GRAM_EINVAL when there is only one, GRAM_ENOMEM. */

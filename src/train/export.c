@@ -66,6 +66,8 @@ static enum gram_status write_unit(const struct gram_writer *writer, struct gram
     const size_t i = unit->slot ? (size_t)(unit->slot - learner->ck->desc.slots) : 0;
 
     unit->result.is_done = true;
+    if (unit->slot && learner->bindings[i].acts)
+        unit->act_scale = learner->bindings[i].acts->scale;
     if (unit->slot && learner->fakes[i])
         return gram_write_coded(writer, unit, &learner->fakes[i]->coded, err);
     if (unit->slot && learner->weights[i] && unit->slot->is_transposed)

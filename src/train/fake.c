@@ -11,23 +11,44 @@ static float *take(struct gram_arena *arena, int64_t n)
     return gram_arena_take(arena, (size_t)n, sizeof(float));
 }
 
-/* The ends of the grid in steps: what lies beyond them is cut off. */
-static void find_ends(struct gram_fake *f)
+/* Of a codebook, half the last gap lies beyond either end. */
+static void find_book_ends(struct gram_fake *f)
 {
     const struct gram_grid *grid = &f->coded.grid;
-    const uint8_t ends[] = {0, (uint8_t)((1 << grid->bits) - 1)};
+    float least = INFINITY, most = -INFINITY, second_least = INFINITY, second_most = -INFINITY;
 
-    f->low = -(float)(1 << (grid->bits - 1));
-    f->high = -f->low - 1.0f;
-    if (grid->is_ternary)
-        f->low = -1.0f, f->high = 1.0f;
-    for (int code = 0; grid->codebook && code <= ends[1]; code++) {
+    for (int code = 0; code < 1 << grid->bits; code++) {
         const uint8_t one = (uint8_t)code;
         float x;
         gram_grid_decode(&x, grid, (struct gram_step){1.0f, 0}, &one, 1);
-        f->low = code == 0 ? x : fminf(f->low, x);
-        f->high = code == 0 ? x : fmaxf(f->high, x);
+        second_least = x < least ? least : x > least ? fminf(second_least, x) : second_least;
+        second_most = x > most ? most : x < most ? fmaxf(second_most, x) : second_most;
+        least = fminf(least, x);
+        most = fmaxf(most, x);
     }
+    f->low = least - (second_least - least) / 2;
+    f->high = most + (most - second_most) / 2;
+}
+
+/* What lies beyond these, in steps, is cut off: not rounded to what is nearest, but to the end. */
+static void find_ends(struct gram_fake *f)
+{
+    const struct gram_grid *grid = &f->coded.grid;
+    const float half = (float)(1 << (grid->bits - 1));
+
+    f->low = grid->is_ternary ? -1.5f : -half - 0.5f;
+    f->high = grid->is_ternary ? 1.5f : half - 0.5f;
+    if (grid->codebook)
+        find_book_ends(f);
+}
+
+/* LSQ's: of the gradient of a step. */
+static float share_of(const struct gram_grid *grid, int64_t weights)
+{
+    const double most = grid->codebook     ? (double)grid->codebook->top
+                        : grid->is_ternary ? 1.0
+                                           : (double)((1 << (grid->bits - 1)) - 1);
+    return (float)(1.0 / sqrt((double)weights * fmax(1.0, most)));
 }
 
 enum gram_status gram_fake_open(struct gram_fake *f, const struct gram_grid *grid, int64_t rows,
@@ -49,7 +70,7 @@ enum gram_status gram_fake_open(struct gram_fake *f, const struct gram_grid *gri
     if (!f->quantized || !f->logs || !f->g_logs || !f->first || !f->row_logs)
         return gram_fail_memory(err, "fake quantization");
     find_ends(f);
-    f->share = (float)(1.0 / sqrt((double)(is_one ? rows * cols : span) * fmax(1.0, (double)f->high)));
+    f->share = share_of(grid, is_one ? rows * cols : span);
     gram_steps_find(&f->coded, w, &rule, pool);
     for (int64_t i = 0; i < f->n_steps; i++)
         f->first[i] = f->coded.steps[i].scale;
@@ -110,7 +131,7 @@ static double pull_group(const struct gram_fake *f, struct gram_step step, const
 
     for (int64_t i = 0; i < n; i++) {
         const float x = w[i] / step.scale;
-        const bool is_inside = x >= low - 0.5f && x <= high + 0.5f;
+        const bool is_inside = x >= low && x <= high;
         sum += (double)g[i] * ((double)q[i] - (is_inside ? (double)w[i] : 0.0));
         g[i] = is_inside ? g[i] : 0.0f;
     }

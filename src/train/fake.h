@@ -17,7 +17,7 @@ struct gram_fake {
     float *quantized;            /* [rows][cols]: what the linear is multiplied by */
     float *logs, *g_logs;        /* [n_steps]: log(step / first step), and d loss / d it */
     float *first;                /* [n_steps]: steps at the start, those of least squared error */
-    float low, high;             /* least and greatest value of the grid, over the step, zero point aside */
+    float low, high;             /* what lies beyond, over the step and with its zero point, is cut off */
     double *row_logs;            /* [rows]: sums over a row, when there is one step for all */
     int64_t n_steps;
     float share;                 /* of the gradient of a step: LSQ's 1 / sqrt(weights * greatest code) */

@@ -42,6 +42,8 @@ static enum gram_status run_tape(struct tape *tape, const struct gram_keeper *k,
         if (k->best)
             GRAM_TRY(run_floats(tape, k->best[i], p->n, err));
     }
+    for (size_t i = 0; i < k->n_extras; i++)
+        GRAM_TRY(run_floats(tape, k->extras[i].at, k->extras[i].n, err));
     return GRAM_OK;
 }
 

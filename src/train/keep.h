@@ -20,9 +20,17 @@ struct gram_standing {
     int64_t tokens;
 };
 
+/* Numbers that a checkpoint holds beside the parameters. */
+struct gram_kept {
+    float *at; /* [n]; the caller's */
+    int64_t n;
+};
+
 struct gram_keeper {
     struct gram_output *output; /* NULL: another rank keeps */
     const struct gram_params *params;
+    const struct gram_kept *extras; /* [n_extras] */
+    size_t n_extras;
     float **best;   /* [params]: weights of the best step; NULL: not kept */
     int turn;       /* 0 or 1: the file that is written next */
     int64_t kept;   /* step of the last checkpoint; 0: none */

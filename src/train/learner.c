@@ -3,7 +3,11 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "formats/compressed_tensors.h"
+#include "graph/op.h"
 #include "tensor/dtype.h"
+#include "train/channels.h"
+#include "train/frozen.h"
 
 /* ---- what stands behind a parameter ---- */
 
@@ -40,22 +44,6 @@ static enum gram_status move_weight(struct gram_learner *l, size_t i, struct gra
                          l->ck->path, slot->op);
     GRAM_TRY(move_slot(l, i, slot->rows, slot->cols, err));
     return gram_checkpoint_read(l->ck, slot, l->weights[i], err);
-}
-
-static enum gram_status freeze_weight(struct gram_learner *l, size_t i, struct gram_error *err)
-{
-    const struct gram_weight_slot *slot = &l->desc.slots[i];
-    struct gram_weight *w = &l->bindings[i].weight;
-
-    GRAM_TRY(gram_checkpoint_bind(l->ck, slot, &l->arena, w, err));
-    if (slot->kind != GRAM_KIND_VECTOR)
-        return GRAM_OK;
-    float *vector = gram_arena_take(&l->arena, (size_t)w->rows, sizeof *vector);
-    if (!vector)
-        return gram_fail_memory(err, slot->op);
-    gram_read_f32(vector, w->data, w->dtype, 0, w->rows);
-    l->bindings[i].vector = vector;
-    return GRAM_OK;
 }
 
 static enum gram_status move_pair(struct gram_learner *l, size_t pair, struct gram_error *err)
@@ -103,6 +91,49 @@ static enum gram_status put_on_grids(struct gram_learner *l, const struct gram_l
     return GRAM_OK;
 }
 
+/* The value that the linear of a slot reads; GRAM_NONE if no linear is. */
+static int value_read(const struct gram_learner *l, size_t slot)
+{
+    for (int n = 0; n < l->graph.n_nodes; n++)
+        if (l->graph.nodes[n].op->forward == gram_linear_forward &&
+            l->graph.nodes[n].params[0] == (int)slot)
+            return l->graph.nodes[n].inputs[0];
+    return GRAM_NONE;
+}
+
+static enum gram_status round_activations(struct gram_learner *l, const struct gram_layout *layout,
+                                          struct gram_error *err)
+{
+    if (!gram_ranges_open(&l->ranges, (size_t)layout->n_units, &l->arena))
+        return gram_fail_memory(err, "the ranges of activations");
+    for (int64_t u = 0; u < layout->n_units; u++) {
+        const struct gram_unit *unit = &layout->units[u];
+        const struct gram_scheme *scheme = &unit->how.scheme;
+        if (scheme->kind != GRAM_SCHEME_CODES || scheme->act_bits == 0)
+            continue;
+        const size_t i = (size_t)(unit->slot - l->desc.slots);
+        const enum gram_dtype dtype =
+            scheme->is_static ? unit->parts[GRAM_PART_INPUT].dtype : GRAM_F32;
+        l->bindings[i].acts = gram_ranges_of(&l->ranges, value_read(l, i), scheme, dtype);
+    }
+    return GRAM_OK;
+}
+
+/* All others stay as they are rounded; their steps move. */
+static enum gram_status choose_channels(struct gram_learner *l, double share,
+                                        struct gram_error *err)
+{
+    for (size_t i = 0; i < l->n_slots && share < 1.0; i++) {
+        if (!l->fakes[i])
+            continue;
+        const struct gram_weight *w = &l->bindings[i].weight;
+        l->moves[i] = gram_channels_choose(l->weights[i], w->rows, w->cols, share, &l->arena);
+        if (!l->moves[i])
+            return gram_fail_memory(err, "the channels that are trained");
+    }
+    return GRAM_OK;
+}
+
 /* ---- what is trained ---- */
 
 static bool is_matrix(const struct gram_learner *l, size_t i)
@@ -110,10 +141,33 @@ static bool is_matrix(const struct gram_learner *l, size_t i)
     return i >= l->desc.n_slots || l->desc.slots[i].kind != GRAM_KIND_VECTOR;
 }
 
-static enum gram_status gather_params(struct gram_learner *l, const struct gram_optimizer *optimizer,
+static int64_t count_moving(const bool *moves, int64_t rows)
+{
+    int64_t n = 0;
+
+    for (int64_t r = 0; r < rows; r++)
+        n += !moves || moves[r];
+    return n;
+}
+
+static size_t gather_ranges(struct gram_learner *l, struct gram_param *to)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < l->ranges.n; i++) {
+        struct gram_fake_acts *acts = &l->ranges.at[i].acts;
+        if (acts->is_shared)
+            to[n++] = (struct gram_param){
+                .name = "activations", .w = &acts->log, .g = &acts->g_log, .n = 1};
+    }
+    return n;
+}
+
+static enum gram_status gather_params(struct gram_learner *l, const struct gram_learner_plan *plan,
                                       struct gram_error *err)
 {
-    struct gram_param *from = gram_arena_take(&l->arena, 2 * l->n_slots, sizeof *from);
+    struct gram_param *from =
+        gram_arena_take(&l->arena, 2 * l->n_slots + l->ranges.n, sizeof *from);
     size_t n = 0;
 
     if (!from)
@@ -126,15 +180,17 @@ static enum gram_status gather_params(struct gram_learner *l, const struct gram_
                                         .w = l->weights[i],
                                         .g = l->grads[i],
                                         .n = w->rows * w->cols,
-                                        .is_decayed = is_matrix(l, i)};
-        l->trained += w->rows * w->cols;
+                                        .is_decayed = is_matrix(l, i) && !l->moves[i]};
+        l->trained += count_moving(l->moves[i], w->rows) * w->cols;
         if (l->fakes[i])
             from[n++] = (struct gram_param){.name = l->desc.slots[i].op,
                                             .w = l->fakes[i]->logs,
                                             .g = l->fakes[i]->g_logs,
                                             .n = l->fakes[i]->n_steps};
     }
-    return gram_params_open(&l->params, from, n, optimizer, l->rt->pool, err);
+    if (plan->learns_ranges)
+        n += gather_ranges(l, from + n);
+    return gram_params_open(&l->params, from, n, plan->optimizer, l->rt->pool, err);
 }
 
 /* ---- the whole ---- */
@@ -147,7 +203,8 @@ static bool take_tables(struct gram_learner *l)
     l->weights = gram_arena_take(&l->arena, n, sizeof *l->weights);
     l->grads = gram_arena_take(&l->arena, n, sizeof *l->grads);
     l->fakes = gram_arena_take(&l->arena, n, sizeof *l->fakes);
-    return l->bindings && l->weights && l->grads && l->fakes;
+    l->moves = gram_arena_take(&l->arena, n, sizeof *l->moves);
+    return l->bindings && l->weights && l->grads && l->fakes && l->moves;
 }
 
 static enum gram_status make_adapter(struct gram_learner *l, const struct gram_lora_options *options,
@@ -176,12 +233,16 @@ enum gram_status gram_learner_open(struct gram_learner *l, struct gram_runtime *
     if (!take_tables(l))
         return gram_fail_memory(err, ck->path);
     for (size_t i = 0; i < l->desc.n_slots; i++)
-        GRAM_TRY(plan->lora ? freeze_weight(l, i, err) : move_weight(l, i, err));
+        GRAM_TRY(plan->lora ? gram_bind_frozen(&l->bindings[i], ck, &ck->desc.slots[i], &l->arena, err)
+                            : move_weight(l, i, err));
     for (size_t i = 0; i < l->lora.n_pairs; i++)
         GRAM_TRY(move_pair(l, i, err));
-    if (plan->layout)
+    if (plan->layout) {
         GRAM_TRY(put_on_grids(l, plan->layout, err));
-    return gather_params(l, plan->optimizer, err);
+        GRAM_TRY(round_activations(l, plan->layout, err));
+        GRAM_TRY(choose_channels(l, plan->channels, err));
+    }
+    return gather_params(l, plan, err);
 }
 
 void gram_learner_close(struct gram_learner *l)
@@ -198,11 +259,17 @@ void gram_learner_prepare(struct gram_learner *l)
     for (size_t i = 0; i < l->n_slots; i++)
         if (l->fakes[i])
             gram_fake_fill(l->fakes[i], l->rt->pool);
+    gram_ranges_prepare(&l->ranges);
 }
 
 void gram_learner_pull(struct gram_learner *l)
 {
-    for (size_t i = 0; i < l->n_slots; i++)
+    for (size_t i = 0; i < l->n_slots; i++) {
+        const struct gram_weight *w = &l->bindings[i].weight;
         if (l->fakes[i])
             gram_fake_pull(l->fakes[i], l->grads[i], l->rt->pool);
+        if (l->moves[i])
+            gram_channels_hold(l->grads[i], l->moves[i], w->rows, w->cols);
+    }
+    gram_ranges_pull(&l->ranges);
 }

@@ -11,6 +11,7 @@
 #include "train/fake.h"
 #include "train/lora.h"
 #include "train/params.h"
+#include "train/ranges.h"
 #include "train/stepper.h"
 
 struct gram_learner {
@@ -25,14 +26,19 @@ struct gram_learner {
     struct gram_binding *bindings;  /* [n_slots] */
     float **weights, **grads;       /* [n_slots]; NULL: frozen */
     struct gram_fake **fakes;       /* [n_slots]; NULL: multiplied as it is */
+    bool **moves;                   /* [n_slots]: [rows] that are trained; NULL: all */
+    struct gram_ranges ranges;      /* of activations that are rounded */
     struct gram_params params;
     int64_t trained;                /* weights that are */
     struct gram_arena arena;
 };
 
+/* What is trained, and how. */
 struct gram_learner_plan {
     const struct gram_lora_options *lora; /* train an adapter; NULL: the model's own weights */
     const struct gram_layout *layout;     /* linears with codes are trained on their grids; NULL: none */
+    double channels;   /* share of the rows of linears on grids that is trained, above 0 to 1 */
+    bool learns_ranges; /* of activations with one scale, once they are watched no longer */
     const struct gram_optimizer *optimizer;
 };
 

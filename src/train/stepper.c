@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "train/loss.h"
+#include "train/teacher.h"
 
 static bool place_caches(struct gram_stepper *s, struct gram_error *err)
 {
@@ -12,7 +13,7 @@ static bool place_caches(struct gram_stepper *s, struct gram_error *err)
     s->caches = gram_arena_take(&s->arena, n, sizeof *s->caches);
     s->segments = gram_arena_take(&s->arena, n, sizeof *s->segments);
     for (size_t i = 0; s->caches && s->segments && i < n; i++)
-        if (gram_kv_open(&s->caches[i], s->graph, GRAM_KV_F32, s->limits.length, err) != GRAM_OK)
+        if (gram_kv_open(&s->caches[i], s->graph, s->limits.kv, s->limits.length, err) != GRAM_OK)
             return false;
     return s->caches && s->segments;
 }
@@ -110,9 +111,9 @@ static void row_losses(void *context, int64_t begin, int64_t end, int worker)
 
     (void)worker;
     for (int64_t t = begin; t < end; t++)
-        s->losses[t] = gram_loss_cross_entropy(r->with_grad ? s->d_logits + t * vocab : NULL,
-                                               s->logits + t * vocab, r->labels + t, 1, vocab, 0.0,
-                                               r->divisor);
+        s->losses[t] = gram_objective_row(
+            &s->objective, r->with_grad ? s->d_logits + t * vocab : NULL, s->logits + t * vocab,
+            s->teacher ? s->teacher->logits + t * vocab : NULL, r->labels[t], vocab, r->divisor);
 }
 
 static double losses(struct gram_stepper *s, const int32_t *labels, double divisor, bool with_grad)
@@ -136,27 +137,48 @@ double gram_stepper_loss(struct gram_stepper *s, const struct gram_sequences *in
 
 /* ---- and back ---- */
 
-static void backward(struct gram_stepper *s, const struct gram_exec_call *call)
+/* What leaves block b, held against what left the teacher's. */
+static double hold_block(struct gram_stepper *s, int b, double share)
+{
+    const int value = s->graph->blocks[b].output;
+    const int64_t n = s->exec.rows * s->graph->values[value].cols;
+
+    if (!s->teacher || s->objective.blocks == 0.0)
+        return 0.0;
+    return gram_objective_block(gram_grad_value(&s->grad, value), gram_exec_value(&s->exec, value),
+                                s->teacher->blocks[b], n,
+                                share * s->objective.blocks / s->graph->n_blocks);
+}
+
+/* The loss of the blocks; share: of the step's labels, that of this pass. */
+static double backward(struct gram_stepper *s, const struct gram_exec_call *call, double share)
 {
     const struct gram_graph *g = s->graph;
+    double loss = 0.0;
 
     s->grad.values[g->result] = s->d_logits;
     gram_grad_run(&s->grad, g->blocks[g->n_blocks - 1].end, g->n_nodes);
     for (int b = g->n_blocks - 1; b >= 0; b--) {
         memcpy(gram_exec_value(&s->exec, entry_of(g, b)), s->boundaries[b], entry_bytes(s, b));
         gram_exec_run_nodes(&s->exec, call, g->blocks[b].first, g->blocks[b].end);
+        loss += hold_block(s, b, share);
         gram_grad_run(&s->grad, g->blocks[b].first, g->blocks[b].end);
     }
     gram_exec_run_nodes(&s->exec, call, 0, g->blocks[0].first);
     gram_grad_run(&s->grad, 0, g->blocks[0].first);
+    return loss;
 }
 
 double gram_stepper_run(struct gram_stepper *s, const struct gram_sequences *in, double divisor)
 {
     const struct gram_exec_call call = call_of(s, in);
 
+    if (s->teacher)
+        gram_teacher_run(s->teacher, in);
+    s->exec.is_watching = true;
     forward(s, &call);
+    s->exec.is_watching = false;
     const double loss = losses(s, in->labels, divisor, true);
-    backward(s, &call);
-    return loss;
+    const double share = (double)gram_loss_count(in->labels, s->exec.rows) / divisor;
+    return loss + backward(s, &call, share);
 }

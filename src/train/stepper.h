@@ -8,6 +8,9 @@
 
 #include "arch/arch.h"
 #include "graph/grad.h"
+#include "train/objective.h"
+
+struct gram_teacher;
 
 /* Sequences, one after the other. labels[t] is the token that should follow tokens[t], or
  * GRAM_IGNORE. */
@@ -21,6 +24,7 @@ struct gram_stepper_limits {
     int64_t rows;      /* tokens of a pass */
     int64_t sequences; /* of a pass */
     int64_t length;    /* of a sequence */
+    enum gram_kv_kind kv; /* what caches hold: gradients pass through their rounding */
 };
 
 struct gram_stepper {
@@ -34,6 +38,8 @@ struct gram_stepper {
     float *logits, *d_logits;           /* [rows][vocab] */
     double *losses;                     /* [rows] */
     struct gram_stepper_limits limits;
+    struct gram_teacher *teacher;    /* the caller's; NULL (as it is opened): none */
+    struct gram_objective objective; /* with a teacher */
     struct gram_arena arena;
 };
 
@@ -48,11 +54,11 @@ enum gram_status gram_stepper_open(struct gram_stepper *stepper, const struct gr
                                    struct gram_stepper_limits limits, struct gram_error *err);
 void gram_stepper_close(struct gram_stepper *stepper);
 
-/* Cross entropy of all labels that count, summed and divided by divisor; its gradients are added to
- * grads. */
+/* The objective: without a teacher, the cross entropy of all labels that count, summed and divided by
+ * divisor. Its gradients are added to grads. */
 double gram_stepper_run(struct gram_stepper *stepper, const struct gram_sequences *sequences,
                         double divisor);
-/* The same without gradients. */
+/* The cross entropy, without gradients. */
 double gram_stepper_loss(struct gram_stepper *stepper, const struct gram_sequences *sequences,
                          double divisor);
 

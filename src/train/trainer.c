@@ -35,6 +35,32 @@ static bool open_best(struct gram_trainer *t)
     return t->keeper->best != NULL;
 }
 
+/* What a checkpoint holds beside the parameters. */
+static bool list_extras(struct gram_trainer *t)
+{
+    struct gram_ranges *ranges = &t->learner->ranges;
+    size_t n = 0;
+
+    t->extras = gram_arena_take(&t->arena, ranges->n + 1, sizeof *t->extras);
+    if (!t->extras)
+        return false;
+    for (size_t i = 0; i < ranges->n; i++)
+        t->extras[n++] = (struct gram_kept){&ranges->at[i].acts.range.low, 3};
+    if (t->coreset.chosen)
+        t->extras[n++] = (struct gram_kept){t->coreset.chosen, (int64_t)t->batches.data->n};
+    t->keeper->extras = t->extras;
+    t->keeper->n_extras = n;
+    return true;
+}
+
+static bool open_coreset(struct gram_trainer *t)
+{
+    t->coreset.share = t->options.coreset;
+    t->coreset.every = t->options.coreset_every;
+    t->coreset.epochs = t->options.epochs;
+    return gram_coreset_open(&t->coreset, t->batches.data, t->options.rows, t->options.context);
+}
+
 enum gram_status gram_trainer_open(struct gram_trainer *t, struct gram_learner *learner,
                                    const struct gram_dataset *data, const struct gram_dataset *held,
                                    struct gram_keeper *keeper,
@@ -42,17 +68,24 @@ enum gram_status gram_trainer_open(struct gram_trainer *t, struct gram_learner *
                                    const struct gram_job *job, struct gram_error *err)
 {
     const struct gram_stepper_limits limits = {
-        options->rows * options->context, options->rows * GRAM_ROW_SAMPLES, options->context};
+        .rows = options->rows * options->context,
+        .sequences = options->rows * GRAM_ROW_SAMPLES,
+        .length = options->context,
+        .kv = options->kv,
+    };
 
     *t = (struct gram_trainer){
         .learner = learner, .keeper = keeper, .options = *options, .job = job};
     bool ok = gram_batches_open(&t->batches, data, options->rows, options->context, seed, true);
     if (ok && held)
         ok = gram_batches_open(&t->held, held, options->rows, options->context, seed, false);
-    if (!ok || !open_batches(t) || !open_best(t))
+    if (!ok || !open_batches(t) || !open_best(t) || !open_coreset(t) || !list_extras(t))
         return gram_fail_memory(err, "training");
-    return gram_stepper_open(&t->stepper, &learner->desc, &learner->graph, learner->bindings,
-                             learner->grads, &learner->kernels, learner->rt->pool, limits, err);
+    GRAM_TRY(gram_stepper_open(&t->stepper, &learner->desc, &learner->graph, learner->bindings,
+                               learner->grads, &learner->kernels, learner->rt->pool, limits, err));
+    t->stepper.teacher = options->teacher;
+    t->stepper.objective = options->objective;
+    return GRAM_OK;
 }
 
 void gram_trainer_close(struct gram_trainer *t)
@@ -60,6 +93,7 @@ void gram_trainer_close(struct gram_trainer *t)
     gram_stepper_close(&t->stepper);
     gram_batches_close(&t->batches);
     gram_batches_close(&t->held);
+    gram_coreset_close(&t->coreset);
     gram_arena_reset(&t->arena);
     *t = (struct gram_trainer){0};
 }
@@ -185,6 +219,21 @@ static bool is_due(const struct gram_trainer *t)
 
 /* ---- a step ---- */
 
+/* Samples are chosen anew at the start of an epoch. */
+static void next_batch(struct gram_trainer *t, struct gram_minibatch *batch)
+{
+    int64_t epoch;
+
+    if (t->coreset.chosen && gram_batches_begins(&t->batches, &epoch) &&
+        epoch % t->coreset.every == 0) {
+        gram_learner_prepare(t->learner);
+        gram_coreset_renew(&t->coreset, &t->stepper, epoch);
+        t->batches.position = (struct gram_position){epoch, 0};
+        gram_batches_choose(&t->batches, t->coreset.chosen);
+    }
+    gram_batches_next(&t->batches, batch);
+}
+
 /* All batches of the step, forward and back: the mean loss of its labels. */
 static enum gram_status run_batches(struct gram_trainer *t, struct gram_tune_step *step,
                                     struct gram_error *err)
@@ -192,7 +241,7 @@ static enum gram_status run_batches(struct gram_trainer *t, struct gram_tune_ste
     int64_t counted = 0;
 
     for (int64_t i = 0; i < t->options.accumulate; i++) {
-        gram_batches_next(&t->batches, &t->batch[i]);
+        next_batch(t, &t->batch[i]);
         counted += t->batch[i].counted;
         step->tokens += t->batch[i].tokens_n;
     }
@@ -231,6 +280,7 @@ static enum gram_status one_step(struct gram_trainer *t, struct gram_error *err)
     const double begin = now();
 
     t->batches.position = t->standing.position;
+    gram_ranges_watch(&t->learner->ranges, t->standing.step < t->options.watch_steps);
     GRAM_TRY(run_batches(t, &step, err));
     if (!isfinite(step.loss) || !isfinite(step.grad_norm))
         return fail_step(t, &step, err);
@@ -267,6 +317,8 @@ static enum gram_status loop(struct gram_trainer *t, struct gram_error *err)
 {
     const int64_t every = t->options.keep_every;
 
+    if (t->standing.step > 0 && t->coreset.chosen)
+        gram_batches_choose(&t->batches, t->coreset.chosen);
     if (t->standing.step == 0 && t->held.data)
         GRAM_TRY(look_at_held(t, err));
     while (t->standing.step < t->options.steps && !is_waiting_in_vain(t)) {

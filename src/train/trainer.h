@@ -10,6 +10,7 @@
 #include <gram/job.h>
 #include <gram/tune.h>
 #include "train/batches.h"
+#include "train/coreset.h"
 #include "train/keep.h"
 #include "train/learner.h"
 #include "train/schedule.h"
@@ -25,6 +26,12 @@ struct gram_trainer_options {
     int64_t eval_every; /* steps; 0: at the start and the end alone */
     int64_t patience;   /* measurements without a new best one; 0: go on; else the best weights are kept */
     int64_t keep_every; /* steps between checkpoints; 0: none */
+    enum gram_kv_kind kv; /* what caches hold */
+    struct gram_teacher *teacher; /* open; or NULL */
+    struct gram_objective objective; /* with a teacher */
+    int64_t watch_steps; /* in which ranges of activations follow what is seen */
+    double coreset; /* share of the samples that is trained on, above 0 to 1 */
+    int64_t coreset_every, epochs; /* epochs between choices; in all */
     void (*on_step)(void *user, const struct gram_tune_step *step);
     void *user;
 };
@@ -33,6 +40,8 @@ struct gram_trainer {
     struct gram_learner *learner;
     struct gram_batches batches, held; /* held.data is NULL: nothing was held out */
     struct gram_minibatch *batch;          /* [accumulate], and one for measuring */
+    struct gram_coreset coreset;
+    struct gram_kept *extras;          /* of the keeper: ranges of activations, and the coreset */
     struct gram_stepper stepper;
     struct gram_keeper *keeper;
     struct gram_trainer_options options;

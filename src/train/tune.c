@@ -79,8 +79,11 @@ static enum gram_status plan_steps(struct gram_tuning *t, struct gram_error *err
 static enum gram_status open_learner(struct gram_tuning *t, struct gram_error *err)
 {
     struct gram_learner_plan plan = {.lora = t->method->is_lora ? &t->lora : NULL,
-                                     .layout = t->method->is_qat ? &t->export.layout : NULL};
+                                     .layout = t->method->is_qat ? &t->export.layout : NULL,
+                                     .channels = t->o.channels,
+                                     .learns_ranges = strcmp(t->o.ranges, "learned") == 0};
 
+    GRAM_TRY(gram_tuning_open_aims(t, err));
     GRAM_TRY(gram_optimizer_find(&plan.optimizer, t->o.optimizer, err));
     GRAM_TRY(gram_learner_open(&t->learner, t->rt, &t->ck, &plan, err));
     t->keeper.params = &t->learner.params;
@@ -197,6 +200,7 @@ enum gram_status gram_tune(struct gram_runtime *rt, const char *in, const char *
     t.o.method = t.o.method ? t.o.method : "full";
     t.o.optimizer = t.o.optimizer ? t.o.optimizer : "adamw";
     t.o.schedule = t.o.schedule ? t.o.schedule : "cosine";
+    t.o.ranges = t.o.ranges ? t.o.ranges : "learned";
     const enum gram_status status = settle(&t, run(&t, err), err);
     if (status == GRAM_OK && report) {
         gram_tuning_fill_report(&t, report);
@@ -205,6 +209,7 @@ enum gram_status gram_tune(struct gram_runtime *rt, const char *in, const char *
     if (status != GRAM_OK)
         gram_comm_break(rt->comm);
     gram_trainer_close(&t.trainer);
+    gram_teacher_close(&t.teacher);
     gram_learner_close(&t.learner);
     gram_export_close(&t.export);
     gram_dataset_reset(&t.held);

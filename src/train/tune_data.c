@@ -1,6 +1,7 @@
 /* The data of a training: read, held against the model's vocabulary, split. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "train/tuning.h"
 
@@ -48,7 +49,11 @@ enum gram_status gram_tuning_open_data(struct gram_tuning *t, struct gram_error 
     struct gram_tokenizer *tokenizer;
 
     GRAM_TRY(gram_tokenizer_open(&tokenizer, t->ck.path, err));
-    enum gram_status status = read_data(t, &t->data, t->o.data, tokenizer, err);
+    enum gram_status status =
+        strcmp(t->o.data, "self") == 0
+            ? gram_dataset_generate(&t->data, t->rt, t->in, tokenizer, t->o.context, t->o.self_tokens,
+                                    t->o.seed, t->job, err)
+            : read_data(t, &t->data, t->o.data, tokenizer, err);
     if (status == GRAM_OK && t->o.eval_data)
         status = read_data(t, &t->held, t->o.eval_data, tokenizer, err);
     else if (status == GRAM_OK && t->o.eval_share > 0.0)

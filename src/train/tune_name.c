@@ -15,7 +15,15 @@ json_t *gram_tuning_print_options(const struct gram_tuning *t)
         (json_int_t)o->eval_every, "patience", (json_int_t)o->patience);
 
     if (printed && t->method->is_qat)
-        json_object_set_new(printed, "scheme", json_string(o->scheme));
+        json_object_update_new(printed, json_pack("{s:s, s:f, s:s, s:I}", "scheme", o->scheme,
+                                                  "channels", o->channels, "ranges", o->ranges,
+                                                  "watch_steps", (json_int_t)o->watch_steps));
+    if (printed)
+        json_object_update_new(
+            printed, json_pack("{s:f, s:f, s:f, s:s?, s:f, s:I, s:s?}", "distill", o->distill,
+                               "distill_temperature", o->distill_temperature, "block_mse",
+                               o->block_mse, "reference", o->reference, "coreset", o->coreset,
+                               "coreset_every", (json_int_t)o->coreset_every, "kv", o->kv));
     if (printed && t->method->is_lora)
         json_object_update_new(printed, json_pack("{s:I, s:f, s:s?}", "rank", (json_int_t)o->rank,
                                                   "alpha", o->alpha, "targets", o->targets));

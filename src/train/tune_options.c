@@ -52,6 +52,19 @@ static enum gram_status check_options(struct gram_tuning *t, struct gram_error *
     if (o->scheme && !t->method->is_qat)
         return gram_fail(err, GRAM_EINVAL, "a scheme belongs to method qat, not to %s",
                          t->method->about->name);
+    if (!(o->distill >= 0.0 && o->distill <= 1.0) || !(o->block_mse >= 0.0) ||
+        !(o->distill_temperature > 0.0))
+        return gram_fail(err, GRAM_EINVAL,
+                         "distill must be a share, its temperature above 0, block_mse not below 0");
+    if (!(o->coreset > 0.0 && o->coreset <= 1.0) || o->coreset_every < 1 ||
+        !(o->channels > 0.0 && o->channels <= 1.0))
+        return gram_fail(err, GRAM_EINVAL,
+                         "coreset and channels must be shares above 0, coreset_every at least 1");
+    if (strcmp(o->ranges, "learned") != 0 && strcmp(o->ranges, "observed") != 0)
+        return gram_fail(err, GRAM_EINVAL, "ranges are learned or observed, not '%s'", o->ranges);
+    if (o->reference && o->distill == 0.0 && o->block_mse == 0.0 && o->coreset == 1.0)
+        return gram_fail(err, GRAM_EINVAL,
+                         "a reference is there to be held against: --distill, --block-mse or --coreset");
     return GRAM_OK;
 }
 
@@ -75,11 +88,13 @@ static enum gram_status check_scheme(const struct gram_tuning *t, struct gram_er
     if (!t->method->is_qat)
         return GRAM_OK;
     GRAM_TRY(gram_scheme_parse(&scheme, t->o.scheme, err));
-    if (scheme.kind != GRAM_SCHEME_CODES || scheme.act_bits != 0 ||
-        strcmp(gram_scheme_container(&scheme), "compressed-tensors") != 0)
+    if (scheme.kind != GRAM_SCHEME_CODES)
         return gram_fail(err, GRAM_EUNSUPPORTED,
-                         "%s: only grids of weights that compressed-tensors stores can be trained "
-                         "on, such as w4a16 or w2a16-g64",
+                         "%s: has no grid to train on; take one such as w4a16, w2a16-g64 or w8a8",
+                         t->o.scheme);
+    if (scheme.is_nested)
+        return gram_fail(err, GRAM_EUNSUPPORTED,
+                         "%s: its scales are rounded together, which cannot be trained; take nf4",
                          t->o.scheme);
     return GRAM_OK;
 }

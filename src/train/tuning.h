@@ -8,6 +8,7 @@
 #include <gram/tune.h>
 
 #include "train/export.h"
+#include "train/teacher.h"
 #include "train/trainer.h"
 
 struct gram_tune_method {
@@ -29,6 +30,7 @@ struct gram_tuning {
     struct gram_trainer_options trainer_options;
     struct gram_export export;
     struct gram_learner learner;
+    struct gram_teacher teacher;
     struct gram_trainer trainer;
     struct gram_keeper keeper;
     struct gram_output *output;
@@ -47,6 +49,8 @@ json_t *gram_tuning_print_options(const struct gram_tuning *t);
 /* Needs data and the planned steps. */
 enum gram_status gram_tuning_name(struct gram_tuning *t, struct gram_error *err);
 enum gram_status gram_tuning_certify(const struct gram_tuning *t, struct gram_error *err);
+/* tune_aims.c: fill in what the trainer lessens, and open the reference if there is one. */
+enum gram_status gram_tuning_open_aims(struct gram_tuning *t, struct gram_error *err);
 void gram_tuning_fill_report(const struct gram_tuning *t, struct gram_tune_report *r);
 
 #endif

@@ -120,7 +120,7 @@ static void train_like_torch(const struct golden *g)
     char hf[256];
 
     snprintf(hf, sizeof hf, "%s", training_file(g->name, "hf"));
-    open_trainee(&m, hf, NULL, 2, (struct gram_stepper_limits){B * T, B, T});
+    open_trainee(&m, hf, NULL, 2, (struct gram_stepper_limits){.rows = B * T, .sequences = B, .length = T});
     double *ids = training_array(g->name, "batch_input_ids.npy"),
            *labels = training_array(g->name, "batch_labels.npy");
     double *losses = training_array(g->name, "trace_loss.npy"),
@@ -217,7 +217,8 @@ static void gradients_are_the_slopes_of_the_loss(void **state)
         struct trainee m;
         snprintf(path, sizeof path, "golden/models/%s/hf", architectures[i]);
         need_shared(path);
-        open_trainee(&m, shared_path(path), NULL, 1, (struct gram_stepper_limits){TOKENS, 2, 19});
+        open_trainee(&m, shared_path(path), NULL, 1,
+                     (struct gram_stepper_limits){.rows = TOKENS, .sequences = 2, .length = 19});
         hold_differences(&m, &in, architectures[i]);
         close_trainee(&m);
     }
@@ -232,7 +233,7 @@ static void threads_do_not_change_a_gradient(void **state)
     for (int i = 0; i < TOKENS; i++)
         tokens[i] = labels[i] = (i * 31 + 5) % 200;
     const struct gram_sequences in = {tokens, labels, lengths, 2};
-    const struct gram_stepper_limits limits = {TOKENS, 2, 19};
+    const struct gram_stepper_limits limits = {.rows = TOKENS, .sequences = 2, .length = 19};
     open_trainee(&one, source_path("models/hamlet"), NULL, 1, limits);
     open_trainee(&three, source_path("models/hamlet"), NULL, 3, limits);
     const double loss = gram_stepper_run(&one.stepper, &in, 1.0);
