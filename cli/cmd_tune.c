@@ -15,7 +15,7 @@ struct tune_options {
     double distill, distill_temperature, block_mse, coreset, channels;
     int64_t context, rows, accumulate, epochs, steps, seed, eval_every, patience, keep_every, rank;
     double eval_share, lr, warmup, weight_decay, clip, alpha;
-    bool skip_bad, force;
+    bool skip_bad, force, from_random;
 };
 
 /* clang-format off */
@@ -86,6 +86,8 @@ static const struct option_row rows[] = {
      .high = 1e9, .help = "epochs between choices", .offset = AT(coreset_every)},
     {.name = "kv", .type = OPTION_CHOICE, .argument = "KIND", .choices = kv_choices,
      .help = "what the cache of keys and values holds: f16, int8, f32 [f32]", .offset = AT(kv)},
+    {.name = "from-random", .help = "full, qat: MODEL gives shape and tokenizer, weights begin anew",
+     .offset = AT(from_random)},
     {.name = "scheme", .letter = 's', .type = OPTION_TEXT, .argument = "SCHEME", .choices = gram_schemes,
      .help = "qat: the grid, such as w2a16-g64 [w4a16]", .offset = AT(scheme)},
     {.name = "channels", .type = OPTION_REAL, .argument = "X", .fallback = "1", .low = 1e-9, .high = 1,
@@ -157,6 +159,7 @@ static void take_options(struct gram_tune_options *to, const struct tune_options
     to->rank = o->rank;
     to->alpha = o->alpha;
     to->targets = o->targets;
+    to->from_random = o->from_random;
     to->self_tokens = o->self_tokens;
     to->distill = o->distill;
     to->distill_temperature = o->distill_temperature;

@@ -29,7 +29,7 @@ struct gram_tune_step {
 struct gram_tune_options {
     size_t struct_size;
     const char *method;    /* [full] */
-    const char *data;      /* *.jsonl, *.json (records) or a text; "self": what the model itself says; required */
+    const char *data;      /* *.jsonl, *.json (records), a text, or "self", what the model says; required */
     int64_t self_tokens;   /* ... so many tokens of it [65536] */
     const char *eval_data; /* the same, held out [NULL] */
     double eval_share;     /* of the data, held out if eval_data is NULL; 0 = none [0] */
@@ -55,12 +55,14 @@ struct gram_tune_options {
     double distill_temperature; /* of both distributions [1] */
     double block_mse;      /* weight of the relative squared error of what leaves the blocks [0] */
     const char *reference; /* a model to hold against; NULL = MODEL as it is [NULL] */
-    double coreset;        /* share of the samples that an epoch is made of, those that matter most then [1] */
+    double coreset;        /* share of the samples that makes an epoch: those that matter most then [1] */
     int64_t coreset_every; /* epochs between choices [1] */
+
+    bool from_random;      /* full, qat: MODEL gives shape and tokenizer, weights begin anew [false] */
 
     const char *scheme;    /* qat: the grid, as gram_quantize takes it [w4a16] */
     double channels;       /* qat: share of the rows of each linear that is trained, the largest ones [1] */
-    const char *ranges;    /* qat: one scale for all activations is "learned", or stands once "observed" [learned] */
+    const char *ranges;    /* qat: one scale for all activations is "learned", or "observed" [learned] */
     int64_t watch_steps;   /* qat: steps in which it follows what is seen; 0 = a tenth of all [0] */
     const char *kv;        /* what the cache of keys and values holds: f32, f16, int8 [f32] */
     int64_t rank;          /* lora [16] */

@@ -115,7 +115,7 @@ struct pull {
     float *dx, *g;
 };
 
-/* A token's own scale moves with its largest input, which is cut off by at most half a step: nothing is lost. */
+/* A token's own scale moves with its largest input, which is cut off by at most half a step. */
 static void pull_rows(void *context, int64_t begin, int64_t end, int worker)
 {
     const struct pull *p = context;

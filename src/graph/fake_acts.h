@@ -25,7 +25,7 @@ struct gram_moving_range {
 /* Of all linears that read one value. */
 struct gram_fake_acts {
     bool is_shared;       /* one scale for all; else each token has its own */
-    float outlier;        /* of each token's own: inputs of this magnitude and more stay as they are; 0: none */
+    float outlier;        /* of each its own: inputs of this magnitude and more stay as they are; 0: none */
     float scale;          /* ... positive, once a call was seen */
     bool is_watched;      /* calls move the range, and the scale with it */
     struct gram_moving_range range;

@@ -40,8 +40,8 @@ void gram_coreset_close(struct gram_coreset *coreset);
 /* Measure all samples with the stepper (and its teacher) and fill `chosen`, at the start of this epoch. */
 void gram_coreset_renew(struct gram_coreset *coreset, struct gram_stepper *stepper, int64_t epoch);
 
-/* scores[n].mixed decides: chosen[sample] is 1 for the share (rounded up) where it is greatest, the earlier of
- * equals, else 0. Sorts scores. */
+/* scores[n].mixed decides: chosen[sample] is 1 for the share (rounded up) where it is greatest, the earlier
+ * of equals, else 0. Sorts scores. */
 void gram_coreset_choose(float *chosen, struct gram_score *scores, int64_t n, double share);
 
 #endif

@@ -8,6 +8,7 @@
 #include "tensor/dtype.h"
 #include "train/channels.h"
 #include "train/frozen.h"
+#include "train/random.h"
 
 /* ---- what stands behind a parameter ---- */
 
@@ -33,7 +34,8 @@ static enum gram_status move_slot(struct gram_learner *l, size_t i, int64_t rows
 }
 
 /* A weight of its own, to be trained. */
-static enum gram_status move_weight(struct gram_learner *l, size_t i, struct gram_error *err)
+static enum gram_status move_weight(struct gram_learner *l, size_t i,
+                                    const struct gram_learner_plan *plan, struct gram_error *err)
 {
     const struct gram_weight_slot *slot = &l->desc.slots[i];
 
@@ -43,7 +45,10 @@ static enum gram_status move_weight(struct gram_learner *l, size_t i, struct gra
                          "(--method lora)",
                          l->ck->path, slot->op);
     GRAM_TRY(move_slot(l, i, slot->rows, slot->cols, err));
-    return gram_checkpoint_read(l->ck, slot, l->weights[i], err);
+    if (!plan->is_random)
+        return gram_checkpoint_read(l->ck, slot, l->weights[i], err);
+    gram_random_weight(l->weights[i], &l->desc, i, plan->seed);
+    return GRAM_OK;
 }
 
 static enum gram_status move_pair(struct gram_learner *l, size_t pair, struct gram_error *err)
@@ -234,7 +239,7 @@ enum gram_status gram_learner_open(struct gram_learner *l, struct gram_runtime *
         return gram_fail_memory(err, ck->path);
     for (size_t i = 0; i < l->desc.n_slots; i++)
         GRAM_TRY(plan->lora ? gram_bind_frozen(&l->bindings[i], ck, &ck->desc.slots[i], &l->arena, err)
-                            : move_weight(l, i, err));
+                            : move_weight(l, i, plan, err));
     for (size_t i = 0; i < l->lora.n_pairs; i++)
         GRAM_TRY(move_pair(l, i, err));
     if (plan->layout) {

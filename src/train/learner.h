@@ -37,6 +37,8 @@ struct gram_learner {
 struct gram_learner_plan {
     const struct gram_lora_options *lora; /* train an adapter; NULL: the model's own weights */
     const struct gram_layout *layout;     /* linears with codes are trained on their grids; NULL: none */
+    bool is_random;    /* the model's own weights begin anew, by `seed` */
+    uint64_t seed;
     double channels;   /* share of the rows of linears on grids that is trained, above 0 to 1 */
     bool learns_ranges; /* of activations with one scale, once they are watched no longer */
     const struct gram_optimizer *optimizer;

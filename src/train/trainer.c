@@ -132,6 +132,21 @@ static struct gram_sequences share_of(const struct gram_trainer *t, const struct
                                    batch->lengths + first, end - first};
 }
 
+/* What each rank has seen of activations counts alike. */
+static enum gram_status join_ranges(const struct gram_trainer *t, struct gram_error *err)
+{
+    const struct gram_ranges *ranges = &t->learner->ranges;
+    const float share = 1.0f / (float)gram_comm_size(comm_of(t));
+
+    for (size_t i = 0; share < 1.0f && i < ranges->n; i++) {
+        struct gram_moving_range *range = &ranges->at[i].acts.range;
+        float sums[] = {range->low, range->high, range->batches};
+        GRAM_TRY(gram_comm_sum(comm_of(t), sums, 3, t->job, err));
+        *range = (struct gram_moving_range){share * sums[0], share * sums[1], share * sums[2]};
+    }
+    return GRAM_OK;
+}
+
 /* Every rank's part of a loss, and of the gradients. */
 static enum gram_status join_parts(const struct gram_trainer *t, double *loss, bool with_grad,
                                    struct gram_error *err)
@@ -141,7 +156,7 @@ static enum gram_status join_parts(const struct gram_trainer *t, double *loss, b
     GRAM_TRY(gram_comm_sum_f64(comm_of(t), loss, 1, t->job, err));
     for (size_t i = 0; with_grad && i < params->n; i++)
         GRAM_TRY(gram_comm_sum(comm_of(t), params->at[i].g, params->at[i].n, t->job, err));
-    return GRAM_OK;
+    return with_grad ? join_ranges(t, err) : GRAM_OK;
 }
 
 static void report(const struct gram_trainer *t, const struct gram_tune_step *step)

@@ -80,6 +80,8 @@ static enum gram_status open_learner(struct gram_tuning *t, struct gram_error *e
 {
     struct gram_learner_plan plan = {.lora = t->method->is_lora ? &t->lora : NULL,
                                      .layout = t->method->is_qat ? &t->export.layout : NULL,
+                                     .is_random = t->o.from_random,
+                                     .seed = t->o.seed,
                                      .channels = t->o.channels,
                                      .learns_ranges = strcmp(t->o.ranges, "learned") == 0};
 

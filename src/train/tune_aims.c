@@ -1,4 +1,4 @@
-/* What a training lessens beside the labels' cross entropy, and with which caches: the reference is opened. */
+/* What a training lessens beside the cross entropy, and with which caches: the reference is opened. */
 #include <string.h>
 
 #include "base/checked.h"

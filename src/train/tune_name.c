@@ -20,7 +20,8 @@ json_t *gram_tuning_print_options(const struct gram_tuning *t)
                                                   "watch_steps", (json_int_t)o->watch_steps));
     if (printed)
         json_object_update_new(
-            printed, json_pack("{s:f, s:f, s:f, s:s?, s:f, s:I, s:s?}", "distill", o->distill,
+            printed, json_pack("{s:b, s:f, s:f, s:f, s:s?, s:f, s:I, s:s?}", "from_random",
+                               o->from_random, "distill", o->distill,
                                "distill_temperature", o->distill_temperature, "block_mse",
                                o->block_mse, "reference", o->reference, "coreset", o->coreset,
                                "coreset_every", (json_int_t)o->coreset_every, "kv", o->kv));

@@ -52,6 +52,9 @@ static enum gram_status check_options(struct gram_tuning *t, struct gram_error *
     if (o->scheme && !t->method->is_qat)
         return gram_fail(err, GRAM_EINVAL, "a scheme belongs to method qat, not to %s",
                          t->method->about->name);
+    if (o->from_random && (t->method->is_lora || o->distill > 0.0 || o->block_mse > 0.0))
+        return gram_fail(err, GRAM_EINVAL,
+                         "weights that begin anew are for full and qat, and not held against the old ones");
     if (!(o->distill >= 0.0 && o->distill <= 1.0) || !(o->block_mse >= 0.0) ||
         !(o->distill_temperature > 0.0))
         return gram_fail(err, GRAM_EINVAL,

@@ -61,7 +61,8 @@ static void open_pass(struct pass *p, const char *folder, const char *hf)
     struct gram_error err;
 
     read_batch(&p->batch, folder);
-    open_trainee(&p->m, hf, NULL, 2, (struct gram_stepper_limits){MOST_ROWS, 4, MOST_ROWS});
+    open_trainee(&p->m, hf, NULL, 2,
+                 (struct gram_stepper_limits){.rows = MOST_ROWS, .sequences = 4, .length = MOST_ROWS});
     MUST(gram_exec_open(&p->exec, &p->m.graph, p->m.bindings, &p->m.kernels, p->m.rt->pool, MOST_ROWS,
                         true, &err));
     MUST(gram_grad_open(&p->grad, &p->exec, p->m.grads, &err));

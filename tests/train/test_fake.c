@@ -1,4 +1,4 @@
-/* Rounding in training against torch's fake quantization: values, gradients, learned scales, moving ranges. */
+/* Rounding in training against torch: values, gradients, learned scales, moving ranges; and on every grid. */
 #include <math.h>
 
 #include "calib/observe.h"

@@ -58,7 +58,8 @@ static void an_adapter_is_trained_as_the_reference_does(void **state)
     need_shared("golden/train/llama_lora_r4_qv/case.json");
     snprintf(hf, sizeof hf, "%s", training_file(name, "hf"));
     snprintf(adapter, sizeof adapter, "%s", training_file(name, "."));
-    open_trainee(&m, hf, adapter, 2, (struct gram_stepper_limits){.rows = B * T, .sequences = B, .length = T});
+    open_trainee(&m, hf, adapter, 2,
+                 (struct gram_stepper_limits){.rows = B * T, .sequences = B, .length = T});
     assert_int_equal(m.lora.n_pairs, 4);
     double *ids = training_array(name, "batch_input_ids.npy");
     double *labels = training_array(name, "batch_labels.npy");

@@ -251,6 +251,26 @@ static void distilling_brings_the_model_back_to_its_reference(void **state)
     assert_true(report.last_loss > 0.0);
 }
 
+static void a_model_learns_from_nothing(void **state)
+{
+    struct gram_tune_options options = plain();
+    struct gram_tune_report report, again;
+    struct gram_error err;
+    const char *first = out_path(), *second = out_path();
+
+    (void)state;
+    options.method = "full";
+    options.scheme = NULL;
+    options.from_random = true;
+    options.lr = 3e-3;
+    options.steps = 20;
+    MUST(gram_tune(rt, hamlet(), first, &options, &report, NULL, &err));
+    MUST(gram_tune(rt, hamlet(), second, &options, &again, NULL, &err));
+    assert_true(fabs(report.held_before - log(2048.0)) < 0.5); /* every token alike */
+    assert_true(report.held_after < report.held_before - 1.0);
+    assert_same_file("from nothing", first, second, "model.safetensors");
+}
+
 /* ---- same bytes ---- */
 
 static int steps_seen;
@@ -340,6 +360,7 @@ int main(void)
         cmocka_unit_test(what_training_measures_is_what_the_engine_gives),
         cmocka_unit_test(a_step_learns_fewer_weights_when_few_channels_move),
         cmocka_unit_test(distilling_brings_the_model_back_to_its_reference),
+        cmocka_unit_test(a_model_learns_from_nothing),
         cmocka_unit_test(an_interruption_does_not_show_in_any_of_them),
         cmocka_unit_test(threads_do_not_show_in_any_of_them),
         cmocka_unit_test(what_contradicts_itself_is_refused),
