@@ -31,7 +31,7 @@ static const struct option_row rows[] = {
     {.name = "method", .letter = 'm', .type = OPTION_CHOICE, .argument = "METHOD",
      .choices = gram_tune_methods, .fallback = "full",
      .help = "what is trained: full (all weights), lora (an adapter), qat (all, on the grid of "
-             "--scheme)", .offset = AT(method)},
+             "--scheme), steps (those of a quantized MODEL)", .offset = AT(method)},
     {.name = "eval-share", .type = OPTION_REAL, .argument = "X", .fallback = "0", .low = 0, .high = 0.9,
      .help = "share of the data that is held out and measured", .offset = AT(eval_share)},
     {.name = "eval-data", .type = OPTION_TEXT, .argument = "FILE",

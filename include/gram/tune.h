@@ -12,7 +12,7 @@
 
 GRAM_BEGIN_DECLS
 
-GRAM_API const struct gram_choice *gram_tune_methods(void); /* "full", "lora", "qat" */
+GRAM_API const struct gram_choice *gram_tune_methods(void); /* "full", "lora", "qat", "steps" */
 
 /* One step, as it is done. */
 struct gram_tune_step {

@@ -59,13 +59,26 @@ static enum gram_status write_turned(const struct gram_writer *writer, struct gr
     return status;
 }
 
+/* The steps that are stored as this tensor, if they were trained. */
+static const struct gram_held *find_held(const struct gram_learner *learner,
+                                         const struct gram_tensor *source)
+{
+    for (size_t i = 0; i < learner->ck->desc.n_slots; i++)
+        if (learner->held[i] && learner->held[i]->stored == source)
+            return learner->held[i];
+    return NULL;
+}
+
 /* What moved comes from the learner, the rest from the source. */
 static enum gram_status write_unit(const struct gram_writer *writer, struct gram_unit *unit,
                                    const struct gram_learner *learner, struct gram_error *err)
 {
     const size_t i = unit->slot ? (size_t)(unit->slot - learner->ck->desc.slots) : 0;
+    const struct gram_held *held = find_held(learner, unit->source);
 
     unit->result.is_done = true;
+    if (held)
+        return gram_write_floats(writer, unit, held->scales, err);
     if (unit->slot && learner->bindings[i].acts)
         unit->act_scale = learner->bindings[i].acts->scale;
     if (unit->slot && learner->fakes[i])

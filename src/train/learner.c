@@ -51,6 +51,24 @@ static enum gram_status move_weight(struct gram_learner *l, size_t i,
     return GRAM_OK;
 }
 
+/* Codes stay as they are stored; without codes, everything does. */
+static enum gram_status move_steps(struct gram_learner *l, size_t i, struct gram_error *err)
+{
+    const struct gram_weight_slot *slot = &l->desc.slots[i];
+    struct gram_weight *w = &l->bindings[i].weight;
+
+    GRAM_TRY(gram_bind_frozen(&l->bindings[i], l->ck, slot, &l->arena, err));
+    if (w->bits == 0 || slot->kind == GRAM_KIND_EMBEDDING)
+        return GRAM_OK;
+    l->held[i] = gram_arena_take(&l->arena, 1, sizeof *l->held[i]);
+    l->grads[i] = gram_arena_take(&l->arena, (size_t)(w->rows * w->cols), sizeof(float));
+    if (!l->held[i] || !l->grads[i])
+        return gram_fail_memory(err, "the steps that are trained");
+    GRAM_TRY(gram_held_open(l->held[i], l->ck, w, slot->op, &l->arena, err));
+    *w = l->held[i]->weight;
+    return GRAM_OK;
+}
+
 static enum gram_status move_pair(struct gram_learner *l, size_t pair, struct gram_error *err)
 {
     struct gram_lora_pair *p = &l->lora.pairs[pair];
@@ -168,6 +186,22 @@ static size_t gather_ranges(struct gram_learner *l, struct gram_param *to)
     return n;
 }
 
+static size_t gather_steps(struct gram_learner *l, struct gram_param *to)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < l->n_slots; i++) {
+        if (!l->held[i])
+            continue;
+        to[n++] = (struct gram_param){.name = l->desc.slots[i].op,
+                                      .w = l->held[i]->logs,
+                                      .g = l->held[i]->g_logs,
+                                      .n = l->held[i]->n_steps};
+        l->trained += l->held[i]->n_steps;
+    }
+    return n;
+}
+
 static enum gram_status gather_params(struct gram_learner *l, const struct gram_learner_plan *plan,
                                       struct gram_error *err)
 {
@@ -193,6 +227,7 @@ static enum gram_status gather_params(struct gram_learner *l, const struct gram_
                                             .g = l->fakes[i]->g_logs,
                                             .n = l->fakes[i]->n_steps};
     }
+    n += gather_steps(l, from + n);
     if (plan->learns_ranges)
         n += gather_ranges(l, from + n);
     return gram_params_open(&l->params, from, n, plan->optimizer, l->rt->pool, err);
@@ -208,8 +243,9 @@ static bool take_tables(struct gram_learner *l)
     l->weights = gram_arena_take(&l->arena, n, sizeof *l->weights);
     l->grads = gram_arena_take(&l->arena, n, sizeof *l->grads);
     l->fakes = gram_arena_take(&l->arena, n, sizeof *l->fakes);
+    l->held = gram_arena_take(&l->arena, n, sizeof *l->held);
     l->moves = gram_arena_take(&l->arena, n, sizeof *l->moves);
-    return l->bindings && l->weights && l->grads && l->fakes && l->moves;
+    return l->bindings && l->weights && l->grads && l->fakes && l->held && l->moves;
 }
 
 static enum gram_status make_adapter(struct gram_learner *l, const struct gram_lora_options *options,
@@ -239,7 +275,8 @@ enum gram_status gram_learner_open(struct gram_learner *l, struct gram_runtime *
         return gram_fail_memory(err, ck->path);
     for (size_t i = 0; i < l->desc.n_slots; i++)
         GRAM_TRY(plan->lora ? gram_bind_frozen(&l->bindings[i], ck, &ck->desc.slots[i], &l->arena, err)
-                            : move_weight(l, i, plan, err));
+                 : plan->is_steps ? move_steps(l, i, err)
+                                  : move_weight(l, i, plan, err));
     for (size_t i = 0; i < l->lora.n_pairs; i++)
         GRAM_TRY(move_pair(l, i, err));
     if (plan->layout) {
@@ -264,7 +301,20 @@ void gram_learner_prepare(struct gram_learner *l)
     for (size_t i = 0; i < l->n_slots; i++)
         if (l->fakes[i])
             gram_fake_fill(l->fakes[i], l->rt->pool);
+    for (size_t i = 0; i < l->n_slots; i++) {
+        if (!l->held[i])
+            continue;
+        gram_held_fill(l->held[i]);
+        memset(l->grads[i], 0, (size_t)(l->held[i]->weight.rows * l->held[i]->weight.cols) * sizeof(float));
+    }
     gram_ranges_prepare(&l->ranges);
+}
+
+void gram_learner_collect(struct gram_learner *l)
+{
+    for (size_t i = 0; i < l->n_slots; i++)
+        if (l->held[i])
+            gram_held_pull(l->held[i], l->grads[i], &l->kernels, l->rt->pool);
 }
 
 void gram_learner_pull(struct gram_learner *l)

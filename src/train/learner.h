@@ -9,6 +9,7 @@
 #include "engine/checkpoint.h"
 #include "quant/layout.h"
 #include "train/fake.h"
+#include "train/held.h"
 #include "train/lora.h"
 #include "train/params.h"
 #include "train/ranges.h"
@@ -26,6 +27,7 @@ struct gram_learner {
     struct gram_binding *bindings;  /* [n_slots] */
     float **weights, **grads;       /* [n_slots]; NULL: frozen */
     struct gram_fake **fakes;       /* [n_slots]; NULL: multiplied as it is */
+    struct gram_held **held;        /* [n_slots]: codes that stay, whose steps are trained; NULL: not so */
     bool **moves;                   /* [n_slots]: [rows] that are trained; NULL: all */
     struct gram_ranges ranges;      /* of activations that are rounded */
     struct gram_params params;
@@ -37,6 +39,7 @@ struct gram_learner {
 struct gram_learner_plan {
     const struct gram_lora_options *lora; /* train an adapter; NULL: the model's own weights */
     const struct gram_layout *layout;     /* linears with codes are trained on their grids; NULL: none */
+    bool is_steps;     /* nothing but the steps of a quantized model */
     bool is_random;    /* the model's own weights begin anew, by `seed` */
     uint64_t seed;
     double channels;   /* share of the rows of linears on grids that is trained, above 0 to 1 */
@@ -52,7 +55,10 @@ void gram_learner_close(struct gram_learner *learner);
 
 /* Before a pass: what linears are multiplied by follows the weights. */
 void gram_learner_prepare(struct gram_learner *learner);
-/* After the passes of a step: gradients of what is multiplied become those of the weights. */
+/* After the passes of a step, before the ranks of a job add up what they have: gradients of what is not itself
+ * trained become those of what is. */
+void gram_learner_collect(struct gram_learner *learner);
+/* Behind that: gradients of what is multiplied become those of the weights. */
 void gram_learner_pull(struct gram_learner *learner);
 
 #endif

@@ -268,6 +268,7 @@ static enum gram_status run_batches(struct gram_trainer *t, struct gram_tune_ste
         if (sequences.n > 0)
             step->loss += gram_stepper_run(&t->stepper, &sequences, (double)counted);
     }
+    gram_learner_collect(t->learner);
     GRAM_TRY(join_parts(t, &step->loss, true, err));
     gram_learner_pull(t->learner);
     step->grad_norm = gram_params_norm(&t->learner->params);

@@ -28,9 +28,14 @@ void gram_tuning_warn(const struct gram_tuning *t, const char *sentence)
 static enum gram_status open_source(struct gram_tuning *t, struct gram_error *err)
 {
     GRAM_TRY(gram_checkpoint_open(&t->ck, t->in, err));
-    if (t->ck.container && !t->method->is_lora)
+    if (!t->ck.container && t->method->is_steps)
         return gram_fail(err, GRAM_EUNSUPPORTED,
-                         "%s: is quantized; train an adapter for it (lora), or start from the "
+                         "%s: is not quantized and has no steps to train; gram quantize makes it so, or "
+                         "take method qat",
+                         t->ck.config_path);
+    if (t->ck.container && !t->method->is_lora && !t->method->is_steps)
+        return gram_fail(err, GRAM_EUNSUPPORTED,
+                         "%s: is quantized; train its steps or an adapter (lora), or start from the "
                          "unquantized model",
                          t->ck.config_path);
     if (t->o.context == 0)
@@ -80,6 +85,7 @@ static enum gram_status open_learner(struct gram_tuning *t, struct gram_error *e
 {
     struct gram_learner_plan plan = {.lora = t->method->is_lora ? &t->lora : NULL,
                                      .layout = t->method->is_qat ? &t->export.layout : NULL,
+                                     .is_steps = t->method->is_steps,
                                      .is_random = t->o.from_random,
                                      .seed = t->o.seed,
                                      .channels = t->o.channels,

@@ -8,13 +8,15 @@ static const struct gram_choice method_names[] = {
     {"full", "all weights"},
     {"lora", "low-rank pairs beside the linears; the base may be quantized and stays as it is"},
     {"qat", "all weights, with the linears on the grid of --scheme, whose steps are learned"},
+    {"steps", "the steps of a quantized model, whose codes stay"},
     {NULL, NULL},
 };
 
 static const struct gram_tune_method methods[] = {
-    {&method_names[0], false, false, 1e-4},
-    {&method_names[1], true, false, 2e-4},
-    {&method_names[2], false, true, 1e-3},
+    {&method_names[0], .lr = 1e-4},
+    {&method_names[1], .is_lora = true, .lr = 2e-4},
+    {&method_names[2], .is_qat = true, .lr = 1e-3},
+    {&method_names[3], .is_steps = true, .lr = 1e-3},
 };
 
 const struct gram_choice *gram_tune_methods(void)
@@ -30,7 +32,7 @@ static enum gram_status find_method(const struct gram_tune_method **out, const c
         if (strcmp(methods[i].about->name, name) == 0)
             return GRAM_OK;
     }
-    return gram_fail(err, GRAM_EINVAL, "unknown method '%s'; there are full, lora and qat", name);
+    return gram_fail(err, GRAM_EINVAL, "unknown method '%s'; there are full, lora, qat and steps", name);
 }
 
 static enum gram_status check_options(struct gram_tuning *t, struct gram_error *err)
@@ -52,7 +54,7 @@ static enum gram_status check_options(struct gram_tuning *t, struct gram_error *
     if (o->scheme && !t->method->is_qat)
         return gram_fail(err, GRAM_EINVAL, "a scheme belongs to method qat, not to %s",
                          t->method->about->name);
-    if (o->from_random && (t->method->is_lora || o->distill > 0.0 || o->block_mse > 0.0))
+                         "weights that begin anew are for full and qat, and not held against old ones");
         return gram_fail(err, GRAM_EINVAL,
                          "weights that begin anew are for full and qat, and not held against the old ones");
     if (!(o->distill >= 0.0 && o->distill <= 1.0) || !(o->block_mse >= 0.0) ||

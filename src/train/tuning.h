@@ -13,7 +13,7 @@
 
 struct gram_tune_method {
     const struct gram_choice *about;
-    bool is_lora, is_qat;
+    bool is_lora, is_qat, is_steps;
     double lr; /* unless told */
 };
 

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <unistd.h>
 
+#include "formats/store.h"
 #include "support.h"
 
 enum { STEPS = 6, STOP = 4, MOST_TEXT = 2500 };
@@ -271,6 +272,54 @@ static void a_model_learns_from_nothing(void **state)
     assert_same_file("from nothing", first, second, "model.safetensors");
 }
 
+/* What the model must not change when its steps are trained. */
+static void hold_codes(const char *before, const char *after)
+{
+    struct gram_store *a, *b;
+    struct gram_error err;
+    int codes = 0, steps = 0;
+
+    MUST(gram_store_open(&a, before, &err));
+    MUST(gram_store_open(&b, after, &err));
+    for (size_t i = 0; i < gram_store_count(a); i++) {
+        const struct gram_tensor *x = gram_store_at(a, i), *y = gram_store_find(b, x->name);
+        const bool is_step = strstr(x->name, "weight_scale") != NULL;
+        assert_true(y && x->bytes == y->bytes && x->dtype == y->dtype);
+        const bool is_same = memcmp(x->data, y->data, (size_t)x->bytes) == 0;
+        assert_true(is_step || is_same);
+        steps += is_step && !is_same;
+        codes += !is_step;
+    }
+    assert_true(steps > 0 && codes > 0);
+    gram_store_close(&a);
+    gram_store_close(&b);
+}
+
+static void the_steps_alone_of_a_quantized_model_are_trained(void **state)
+{
+    static const char *const schemes[] = {"w2a16-g32", "w4a16-asym-g32", "w8a16", "fp8"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        struct gram_quantize_options quantize = GRAM_QUANTIZE_OPTIONS_INIT;
+        struct gram_tune_options options = plain();
+        struct gram_tune_report report;
+        struct gram_error err;
+        const char *base = out_path(), *out = out_path();
+        quantize.scheme = schemes[i];
+        quantize.method = "mse";
+        MUST(gram_quantize(rt, hamlet(), base, &quantize, NULL, NULL, &err));
+        options.method = "steps";
+        options.scheme = NULL;
+        options.lr = 3e-3;
+        options.steps = 12;
+        MUST(gram_tune(rt, base, out, &options, &report, NULL, &err));
+        if (!(report.held_after < report.held_before))
+            fail_msg("%s: %g -> %g", schemes[i], report.held_before, report.held_after);
+        hold_codes(base, out);
+    }
+}
+
 /* ---- same bytes ---- */
 
 static int steps_seen;
@@ -361,6 +410,7 @@ int main(void)
         cmocka_unit_test(a_step_learns_fewer_weights_when_few_channels_move),
         cmocka_unit_test(distilling_brings_the_model_back_to_its_reference),
         cmocka_unit_test(a_model_learns_from_nothing),
+        cmocka_unit_test(the_steps_alone_of_a_quantized_model_are_trained),
         cmocka_unit_test(an_interruption_does_not_show_in_any_of_them),
         cmocka_unit_test(threads_do_not_show_in_any_of_them),
         cmocka_unit_test(what_contradicts_itself_is_refused),
