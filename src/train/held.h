@@ -1,7 +1,7 @@
 /*
  * A quantized linear whose codes stay and whose steps are learned, by their logarithms: PEQA (Kim et al.
- * 2023), and the second half of EfficientQAT (Chen et al. 2024, E2E-QP). Codes stay packed as they are stored;
- * zero points stay too.
+ * 2023), and the second half of EfficientQAT (Chen et al. 2024, E2E-QP). Codes stay packed as they are
+ * stored; zero points stay too.
  */
 #ifndef GRAM_TRAIN_HELD_H
 #define GRAM_TRAIN_HELD_H

@@ -55,8 +55,8 @@ void gram_learner_close(struct gram_learner *learner);
 
 /* Before a pass: what linears are multiplied by follows the weights. */
 void gram_learner_prepare(struct gram_learner *learner);
-/* After the passes of a step, before the ranks of a job add up what they have: gradients of what is not itself
- * trained become those of what is. */
+/* After the passes of a step, before the ranks of a job add up what they have: gradients of what is not
+ * itself trained become those of what is. */
 void gram_learner_collect(struct gram_learner *learner);
 /* Behind that: gradients of what is multiplied become those of the weights. */
 void gram_learner_pull(struct gram_learner *learner);

@@ -35,6 +35,31 @@ static enum gram_status find_method(const struct gram_tune_method **out, const c
     return gram_fail(err, GRAM_EINVAL, "unknown method '%s'; there are full, lora, qat and steps", name);
 }
 
+/* What a training lessens, of which weights and on which samples. */
+static enum gram_status check_aims(const struct gram_tuning *t, struct gram_error *err)
+{
+    const struct gram_tune_options *o = &t->o;
+    const bool moves_weights = !t->method->is_lora && !t->method->is_steps;
+
+    if (o->from_random && (!moves_weights || o->distill > 0.0 || o->block_mse > 0.0))
+        return gram_fail(err, GRAM_EINVAL,
+                         "weights that begin anew are for full and qat, and not held against old ones");
+    if (!(o->distill >= 0.0 && o->distill <= 1.0) || !(o->block_mse >= 0.0) ||
+        !(o->distill_temperature > 0.0))
+        return gram_fail(err, GRAM_EINVAL,
+                         "distill must be a share, its temperature above 0, block_mse not below 0");
+    if (!(o->coreset > 0.0 && o->coreset <= 1.0) || o->coreset_every < 1 ||
+        !(o->channels > 0.0 && o->channels <= 1.0))
+        return gram_fail(err, GRAM_EINVAL,
+                         "coreset and channels must be shares above 0, coreset_every at least 1");
+    if (strcmp(o->ranges, "learned") != 0 && strcmp(o->ranges, "observed") != 0)
+        return gram_fail(err, GRAM_EINVAL, "ranges are learned or observed, not '%s'", o->ranges);
+    if (o->reference && o->distill == 0.0 && o->block_mse == 0.0 && o->coreset == 1.0)
+        return gram_fail(err, GRAM_EINVAL,
+                         "a reference is there to be held against: --distill, --block-mse or --coreset");
+    return GRAM_OK;
+}
+
 static enum gram_status check_options(struct gram_tuning *t, struct gram_error *err)
 {
     const struct gram_tune_options *o = &t->o;
@@ -54,23 +79,7 @@ static enum gram_status check_options(struct gram_tuning *t, struct gram_error *
     if (o->scheme && !t->method->is_qat)
         return gram_fail(err, GRAM_EINVAL, "a scheme belongs to method qat, not to %s",
                          t->method->about->name);
-                         "weights that begin anew are for full and qat, and not held against old ones");
-        return gram_fail(err, GRAM_EINVAL,
-                         "weights that begin anew are for full and qat, and not held against the old ones");
-    if (!(o->distill >= 0.0 && o->distill <= 1.0) || !(o->block_mse >= 0.0) ||
-        !(o->distill_temperature > 0.0))
-        return gram_fail(err, GRAM_EINVAL,
-                         "distill must be a share, its temperature above 0, block_mse not below 0");
-    if (!(o->coreset > 0.0 && o->coreset <= 1.0) || o->coreset_every < 1 ||
-        !(o->channels > 0.0 && o->channels <= 1.0))
-        return gram_fail(err, GRAM_EINVAL,
-                         "coreset and channels must be shares above 0, coreset_every at least 1");
-    if (strcmp(o->ranges, "learned") != 0 && strcmp(o->ranges, "observed") != 0)
-        return gram_fail(err, GRAM_EINVAL, "ranges are learned or observed, not '%s'", o->ranges);
-    if (o->reference && o->distill == 0.0 && o->block_mse == 0.0 && o->coreset == 1.0)
-        return gram_fail(err, GRAM_EINVAL,
-                         "a reference is there to be held against: --distill, --block-mse or --coreset");
-    return GRAM_OK;
+    return check_aims(t, err);
 }
 
 static void fill_in(struct gram_tuning *t)
