@@ -19,7 +19,7 @@ void gram_moving_range_add(struct gram_moving_range *range, float low, float hig
 
 float gram_moving_range_scale(const struct gram_moving_range *range)
 {
-    return fmaxf(fmaxf(-range->low, range->high) / 127.5f, 0x1p-23f);
+    return fmaxf(fmaxf(range->low / -128.0f, range->high / 127.0f), 0x1p-23f);
 }
 
 static void watch(const struct gram_fake_call *c)

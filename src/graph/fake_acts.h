@@ -35,7 +35,7 @@ struct gram_fake_acts {
 /* The first batch as it is, each later one with weight 0.01. */
 void gram_moving_range_add(struct gram_moving_range *range, float low, float high);
 
-/* The scale that spreads int8 over it, at least 2^-23. */
+/* The scale by which int8 holds all of it, at least 2^-23 (ChooseQuantizationParams of torch, symmetric). */
 float gram_moving_range_scale(const struct gram_moving_range *range);
 
 /* y[n] from x[n]. */

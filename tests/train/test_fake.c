@@ -157,7 +157,9 @@ static void moving_ranges_are_torchs(void **state)
             for (int k = 1; k < n; k++)
                 low = fminf(low, from[k]), high = fmaxf(high, from[k]);
             gram_moving_range_add(range, low, high);
-            const struct gram_scale s = gram_levels_scale(&levels, range->low, range->high);
+            struct gram_scale s = gram_levels_scale(&levels, range->low, range->high);
+            if (cases[i].is_symmetric)
+                s.scale = gram_moving_range_scale(range);
             scales[at] = s.scale;
             gram_fake_round(y + at * n, from, n,
                             (struct gram_fake_levels){s.scale, (float)s.zero, (float)levels.low,
