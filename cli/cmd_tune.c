@@ -10,7 +10,7 @@
 struct tune_options {
     struct common_options common;
     const char *out, *method, *data, *eval_data, *log, *scheme, *targets, *optimizer, *schedule;
-    const char *reference, *ranges, *kv;
+    const char *reference, *ranges, *kv, *start;
     int64_t self_tokens, coreset_every, watch_steps;
     double distill, distill_temperature, block_mse, coreset, channels;
     int64_t context, rows, accumulate, epochs, steps, seed, eval_every, patience, keep_every, rank;
@@ -90,6 +90,9 @@ static const struct option_row rows[] = {
      .offset = AT(from_random)},
     {.name = "scheme", .letter = 's', .type = OPTION_TEXT, .argument = "SCHEME", .choices = gram_schemes,
      .help = "qat: the grid, such as w2a16-g64 [w4a16]", .offset = AT(scheme)},
+    {.name = "start", .type = OPTION_TEXT, .argument = "QUANTIZED",
+     .help = "qat: MODEL quantized by this scheme, such as by gptq, whose codes it begins with",
+     .offset = AT(start)},
     {.name = "channels", .type = OPTION_REAL, .argument = "X", .fallback = "1", .low = 1e-9, .high = 1,
      .help = "qat: share of the rows of each linear that is trained, the largest ones",
      .offset = AT(channels)},
@@ -168,6 +171,7 @@ static void take_options(struct gram_tune_options *to, const struct tune_options
     to->coreset = o->coreset;
     to->coreset_every = o->coreset_every;
     to->kv = o->kv;
+    to->start = o->start;
     to->channels = o->channels;
     to->ranges = o->ranges;
     to->watch_steps = o->watch_steps;

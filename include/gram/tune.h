@@ -61,6 +61,7 @@ struct gram_tune_options {
     bool from_random;      /* full, qat: MODEL gives shape and tokenizer, weights begin anew [false] */
 
     const char *scheme;    /* qat: the grid, as gram_quantize takes it [w4a16] */
+    const char *start;     /* qat: a quantized model of this scheme whose codes it begins with [NULL] */
     double channels;       /* qat: share of the rows of each linear that is trained, the largest ones [1] */
     const char *ranges;    /* qat: one scale for all activations is "learned", or "observed" [learned] */
     int64_t watch_steps;   /* qat: steps in which it follows what is seen; 0 = a tenth of all [0] */

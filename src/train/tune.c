@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/checked.h"
+#include "train/start.h"
 #include "train/tuning.h"
 
 enum { MOST_CONTEXT = 512 }; /* unless asked for more */
@@ -94,6 +95,8 @@ static enum gram_status open_learner(struct gram_tuning *t, struct gram_error *e
     GRAM_TRY(gram_tuning_open_aims(t, err));
     GRAM_TRY(gram_optimizer_find(&plan.optimizer, t->o.optimizer, err));
     GRAM_TRY(gram_learner_open(&t->learner, t->rt, &t->ck, &plan, err));
+    if (t->o.start)
+        GRAM_TRY(gram_start_from(&t->learner, t->o.start, err));
     t->keeper.params = &t->learner.params;
     return gram_trainer_open(&t->trainer, &t->learner, &t->data, t->held.n > 0 ? &t->held : NULL,
                              &t->keeper, &t->trainer_options, t->o.seed, t->job, err);

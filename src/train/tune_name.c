@@ -15,7 +15,8 @@ json_t *gram_tuning_print_options(const struct gram_tuning *t)
         (json_int_t)o->eval_every, "patience", (json_int_t)o->patience);
 
     if (printed && t->method->is_qat)
-        json_object_update_new(printed, json_pack("{s:s, s:f, s:s, s:I}", "scheme", o->scheme,
+        json_object_update_new(printed, json_pack("{s:s, s:s?, s:f, s:s, s:I}", "scheme", o->scheme, "start",
+                                                  o->start,
                                                   "channels", o->channels, "ranges", o->ranges,
                                                   "watch_steps", (json_int_t)o->watch_steps));
     if (printed)

@@ -44,6 +44,9 @@ static enum gram_status check_aims(const struct gram_tuning *t, struct gram_erro
     if (o->from_random && (!moves_weights || o->distill > 0.0 || o->block_mse > 0.0))
         return gram_fail(err, GRAM_EINVAL,
                          "weights that begin anew are for full and qat, and not held against old ones");
+    if (o->start && !t->method->is_qat)
+        return gram_fail(err, GRAM_EINVAL, "codes to begin with belong to method qat, not to %s",
+                         t->method->about->name);
     if (!(o->distill >= 0.0 && o->distill <= 1.0) || !(o->block_mse >= 0.0) ||
         !(o->distill_temperature > 0.0))
         return gram_fail(err, GRAM_EINVAL,

@@ -320,6 +320,48 @@ static void the_steps_alone_of_a_quantized_model_are_trained(void **state)
     }
 }
 
+static void it_begins_with_the_codes_of_a_quantized_model(void **state)
+{
+    static const char *const schemes[] = {"w2a16-g32", "w3a16-channel-asym", "nf4"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        struct gram_quantize_options quantize = GRAM_QUANTIZE_OPTIONS_INIT;
+        struct gram_tune_options options = plain();
+        struct gram_tune_report report;
+        struct gram_error err;
+        const char *base = out_path(), *out = out_path();
+        const bool is_book = strcmp(schemes[i], "nf4") == 0;
+        quantize.scheme = schemes[i];
+        quantize.method = is_book ? "mse" : "gptq";
+        quantize.calibration = text;
+        MUST(gram_quantize(rt, hamlet(), base, &quantize, NULL, NULL, &err));
+        options.scheme = schemes[i];
+        options.start = base;
+        options.steps = 1;
+        options.lr = 1e-12;
+        options.eval_share = 0.0;
+        options.eval_data = text;
+        MUST(gram_tune(rt, hamlet(), out, &options, &report, NULL, &err));
+        assert_same_file(schemes[i], base, out, "model.safetensors");
+    }
+}
+
+static void codes_of_another_grid_are_refused(void **state)
+{
+    struct gram_quantize_options quantize = GRAM_QUANTIZE_OPTIONS_INIT;
+    struct gram_tune_options options = plain();
+    struct gram_error err;
+    const char *base = out_path();
+
+    (void)state;
+    quantize.scheme = "w2a16-g32";
+    MUST(gram_quantize(rt, hamlet(), base, &quantize, NULL, NULL, &err));
+    options.start = base;
+    MUST_FAIL(GRAM_EINVAL, "not on the grid",
+              gram_tune(rt, hamlet(), out_path(), &options, NULL, NULL, &err));
+}
+
 /* ---- same bytes ---- */
 
 static int steps_seen;
@@ -410,6 +452,8 @@ int main(void)
         cmocka_unit_test(a_step_learns_fewer_weights_when_few_channels_move),
         cmocka_unit_test(distilling_brings_the_model_back_to_its_reference),
         cmocka_unit_test(a_model_learns_from_nothing),
+        cmocka_unit_test(it_begins_with_the_codes_of_a_quantized_model),
+        cmocka_unit_test(codes_of_another_grid_are_refused),
         cmocka_unit_test(the_steps_alone_of_a_quantized_model_are_trained),
         cmocka_unit_test(an_interruption_does_not_show_in_any_of_them),
         cmocka_unit_test(threads_do_not_show_in_any_of_them),
