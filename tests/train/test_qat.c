@@ -378,30 +378,10 @@ static bool stop_in_between(void *user)
     return steps_seen == STOP;
 }
 
-static void an_interruption_does_not_show_in_any_of_them(void **state)
+/* Straight through with three threads; interrupted, and resumed, with one. */
+static void neither_interruptions_nor_threads_show_in_any_of_them(void **state)
 {
     const struct gram_job job = {.cancelled = stop_in_between};
-
-    (void)state;
-    for (size_t i = 0; i < WAYS; i++) {
-        struct gram_tune_options options = ways[i].options();
-        const char *straight = out_path(), *broken = out_path();
-        struct gram_tune_report report;
-        struct gram_error err;
-        options.on_step = count_step;
-        MUST(gram_tune(rt, hamlet(), straight, &options, NULL, NULL, &err));
-        steps_seen = 0;
-        MUST_FAIL(GRAM_ECANCELED, "after step 4 of 6",
-                  gram_tune(rt, hamlet(), broken, &options, NULL, &job, &err));
-        steps_seen = 0;
-        MUST(gram_tune(rt, hamlet(), broken, &options, &report, NULL, &err));
-        assert_int_equal(report.resumed_from, STOP);
-        assert_same_file(ways[i].name, straight, broken, "model.safetensors");
-    }
-}
-
-static void threads_do_not_show_in_any_of_them(void **state)
-{
     struct gram_runtime_options one = GRAM_RUNTIME_OPTIONS_INIT;
     struct gram_runtime *other;
     struct gram_error err;
@@ -410,11 +390,18 @@ static void threads_do_not_show_in_any_of_them(void **state)
     one.threads = 1;
     MUST(gram_runtime_open(&other, &one, &err));
     for (size_t i = 0; i < WAYS; i++) {
-        const struct gram_tune_options options = ways[i].options();
-        const char *three_threads = out_path(), *one_thread = out_path();
-        MUST(gram_tune(rt, hamlet(), three_threads, &options, NULL, NULL, &err));
-        MUST(gram_tune(other, hamlet(), one_thread, &options, NULL, NULL, &err));
-        assert_same_file(ways[i].name, three_threads, one_thread, "model.safetensors");
+        struct gram_tune_options options = ways[i].options();
+        const char *straight = out_path(), *broken = out_path();
+        struct gram_tune_report report;
+        options.on_step = count_step;
+        MUST(gram_tune(rt, hamlet(), straight, &options, NULL, NULL, &err));
+        steps_seen = 0;
+        MUST_FAIL(GRAM_ECANCELED, "after step 4 of 6",
+                  gram_tune(other, hamlet(), broken, &options, NULL, &job, &err));
+        steps_seen = 0;
+        MUST(gram_tune(other, hamlet(), broken, &options, &report, NULL, &err));
+        assert_int_equal(report.resumed_from, STOP);
+        assert_same_file(ways[i].name, straight, broken, "model.safetensors");
     }
     gram_runtime_close(&other);
 }
@@ -455,8 +442,7 @@ int main(void)
         cmocka_unit_test(it_begins_with_the_codes_of_a_quantized_model),
         cmocka_unit_test(codes_of_another_grid_are_refused),
         cmocka_unit_test(the_steps_alone_of_a_quantized_model_are_trained),
-        cmocka_unit_test(an_interruption_does_not_show_in_any_of_them),
-        cmocka_unit_test(threads_do_not_show_in_any_of_them),
+        cmocka_unit_test(neither_interruptions_nor_threads_show_in_any_of_them),
         cmocka_unit_test(what_contradicts_itself_is_refused),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
