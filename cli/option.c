@@ -18,6 +18,7 @@ static const struct gram_choice cpu_levels[] = {
     {"avx2", "x86 with AVX2 and FMA"},
     {"avx512", "x86 with AVX-512"},
     {"avx512vnni", "x86 with AVX-512 and its integer dot products"},
+    {"amx", "x86 with tiles of integers"},
     {"neon", "64-bit Arm"},
     {"dotprod", "64-bit Arm with integer dot products"},
     {NULL, NULL},

@@ -15,8 +15,8 @@ struct gram_runtime;
 struct gram_runtime_options {
     size_t struct_size;
     int threads;     /* 1..256; 0 = as many as the process may run on [0] */
-    const char *cpu; /* highest kernel level to use: "ref", "avx2", "avx512", "avx512vnni", "neon",
-                        "dotprod"; NULL = GRAM_CPU from the environment, else the best there is */
+    const char *cpu; /* highest kernel level to use: "ref", "avx2", "avx512", "avx512vnni", "amx",
+                        "neon", "dotprod"; NULL = GRAM_CPU from the environment, else the best there is */
     const char *activations; /* what weight-only integer schemes (w4a16) multiply their codes with:
                                 "int16": two int8 parts, quantized as they come, whose products are
                                 summed exactly: as precise as floats, and faster; "int8": the first

@@ -8,12 +8,34 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static uint64_t enabled_state(void)
 {
     uint32_t low, high;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return (uint64_t)high << 32 | low;
+}
+
+/* May threads of this process use tiles? Their state is large, so that Linux wants to be asked
+ * (Documentation/arch/x86/xstate.rst). */
+static int has_tile_permission(void)
+{
+#ifdef SYS_arch_prctl
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+#else
+    return 0;
+#endif
+}
+
+/* `features` is edx of leaf 7, whose names compilers do not agree on. */
+static int has_tiles(unsigned features, uint64_t state)
+{
+    const unsigned wanted = 1u << 22 /* bf16 */ | 1u << 24 /* tile */ | 1u << 25 /* int8 */;
+    const uint64_t saved = 3u << 17; /* configuration and data */
+    return (features & wanted) == wanted && (state & saved) == saved && has_tile_permission();
 }
 
 unsigned gram_cpu_detect(void)
@@ -33,6 +55,8 @@ unsigned gram_cpu_detect(void)
         flags |= GRAM_CPU_AVX512;
         if (c & bit_AVX512VNNI)
             flags |= GRAM_CPU_AVX512VNNI;
+        if ((flags & GRAM_CPU_AVX512VNNI) && has_tiles(d, state))
+            flags |= GRAM_CPU_AMX;
     }
     return flags;
 }
@@ -60,6 +84,7 @@ static const struct {
     {"avx2", GRAM_CPU_AVX2},
     {"avx512", GRAM_CPU_AVX2 | GRAM_CPU_AVX512},
     {"avx512vnni", GRAM_CPU_AVX2 | GRAM_CPU_AVX512 | GRAM_CPU_AVX512VNNI},
+    {"amx", GRAM_CPU_AVX2 | GRAM_CPU_AVX512 | GRAM_CPU_AVX512VNNI | GRAM_CPU_AMX},
     {"neon", GRAM_CPU_NEON},
     {"dotprod", GRAM_CPU_NEON | GRAM_CPU_DOTPROD},
 };

@@ -11,9 +11,11 @@ enum gram_cpu_flag {
     GRAM_CPU_AVX512VNNI = 1 << 2,
     GRAM_CPU_NEON = 1 << 3,
     GRAM_CPU_DOTPROD = 1 << 4,
+    GRAM_CPU_AMX = 1 << 5,        /* tiles of int8 and bf16, with the system's permission */
 };
 
-/* Everything this processor and its system support. */
+/* Everything this processor and its system support. Tiles must be asked for on Linux: the first call does,
+ * for all threads of the process; where it is refused, there are none. */
 unsigned gram_cpu_detect(void);
 
 /*

@@ -62,7 +62,7 @@ int64_t gram_linear_shared_scratch(const struct gram_graph *g, const struct gram
 {
     const int64_t cols = g->values[node->inputs[0]].cols;
     const int64_t groups = gram_ceil_div(cols, GRAM_MIN_GROUP);
-    return (MAX_PARTS * rows + GRAM_ACTS_HEIGHT) *
+    return (MAX_PARTS * rows + GRAM_ACTS_TALLEST) *
            (gram_acts_stride(cols) + groups * (int64_t)(sizeof(float) + sizeof(int32_t)));
 }
 
@@ -190,7 +190,6 @@ static void prepare_acts(struct gram_exec *exec, const struct linear *l, int val
         .rows = l->rows,
         .cols = l->in,
         .parts = parts,
-        .height = gram_acts_height(l->rows, parts),
         .span = span,
         .spans = gram_ceil_div(l->in, span),
         .group = w->group,
@@ -198,6 +197,7 @@ static void prepare_acts(struct gram_exec *exec, const struct linear *l, int val
         .stride = gram_acts_stride(l->in),
         .codes = (int8_t *)at,
     };
+    exec->kernels->acts_layout(&exec->acts);
     const int64_t room = gram_acts_room(&exec->acts);
     exec->acts.scales = (float *)(void *)(at + room * exec->acts.stride);
     exec->acts.sums = (int32_t *)(void *)(exec->acts.scales + room * exec->acts.spans);

@@ -87,7 +87,8 @@ static inline int64_t gram_acts_span(const struct gram_int_acts *acts, int64_t g
     return acts->spans > 1 ? g : 0;
 }
 
-/* Of the rows of a block, the first of which they belong to: quad q, scale of span s, sum of group g. */
+/* Of the rows of a block, the first of which they belong to: quad q of runs that are quads, scale of span s,
+ * sum of group g. */
 static inline int8_t *gram_block_quad(const struct gram_int_acts *acts, int64_t block, int64_t q)
 {
     return acts->codes + (block * acts->stride + 4 * q) * acts->height;
@@ -106,7 +107,9 @@ static inline int32_t *gram_block_sum(const struct gram_int_acts *acts, int64_t 
 /* The same of row i. */
 static inline int8_t *gram_acts_quad(const struct gram_int_acts *acts, int64_t i, int64_t q)
 {
-    return gram_block_quad(acts, i / acts->height, q) + 4 * (i % acts->height);
+    const int64_t k = 4 * q, run = k / acts->run;
+    const int64_t block = i / acts->height * acts->height * acts->stride;
+    return acts->codes + block + (run * acts->height + i % acts->height) * acts->run + k % acts->run;
 }
 
 static inline float *gram_acts_scale(const struct gram_int_acts *acts, int64_t i, int64_t s)

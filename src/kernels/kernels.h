@@ -86,6 +86,7 @@ struct gram_kernels {
     gram_decode_fn *decode[GRAM_N_STORAGE];
     gram_gemm_f32_fn *gemm_f32;
     gram_quantize_i8_fn *quantize_i8;
+    gram_acts_layout_fn *acts_layout;
     gram_quantize_acts_fn *quantize_acts;
     gram_int_linear_fn *int_linear;
     gram_rmsnorm_fn *rmsnorm;

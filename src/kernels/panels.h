@@ -70,18 +70,19 @@ void gram_int_panels_fill(const struct gram_int_panels *to, const struct gram_we
  * even, clamp to -128..127), over `span` inputs at a time: cols (one scale a token) or the weight's
  * group. A row of x becomes `parts` rows of codes: with two, the second quantizes what the first
  * leaves, x - code * scale rounded once, which makes 16 bits of both. Rows of codes lie in blocks
- * of `height`, quad by quad, so that a block is one stream for the rows that are multiplied
- * together: row i is row i % height of block i / height.
+ * of `height`, `run` codes of each in turn, so that a block is one stream for the rows that are
+ * multiplied together: row i is row i % height of block i / height. Where vectors are multiplied, a
+ * run is a quad; where tiles are, 16 rows of 64 codes are one.
  */
-enum { GRAM_ACTS_HEIGHT = 6 };
+enum { GRAM_ACTS_HEIGHT = 6, GRAM_ACTS_TALLEST = 16, GRAM_ACTS_QUAD = 4, GRAM_ACTS_TILE = 64 };
 
 struct gram_int_acts {
     int64_t rows, cols;
     int parts;              /* 1 or 2 */
-    int64_t height;         /* gram_acts_height() */
+    int64_t height, run;    /* of the level: gram_acts_layout_fn */
     int64_t span, spans;    /* inputs per scale; scales per row */
     int64_t group, groups;  /* of the weight they are made for */
-    int8_t *codes;          /* [blocks][stride / 4][height][4]; zero behind cols */
+    int8_t *codes;          /* [blocks][stride / run][height][run]; zero behind cols */
     int64_t stride;         /* gram_acts_stride(cols) */
     float *scales;          /* [blocks][spans][height] */
     int32_t *sums;          /* [blocks][groups][height]: sum of the codes of each group */
@@ -104,6 +105,9 @@ static inline int64_t gram_acts_room(const struct gram_int_acts *acts)
 {
     return (acts->rows * acts->parts + acts->height - 1) / acts->height * acts->height;
 }
+
+/* Set height and run to those that int_linear of the same level is made for; all other numbers are set. */
+typedef void gram_acts_layout_fn(struct gram_int_acts *acts);
 
 /* Quantize row t of x [cols] into acts. scratch: 5 bytes for each of acts->stride, 64-aligned. */
 typedef void gram_quantize_acts_fn(const struct gram_int_acts *acts, int64_t t, const float *x,

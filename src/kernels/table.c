@@ -22,6 +22,7 @@ static const struct gram_kernels reference = {
         },
     .gemm_f32 = gram_gemm_f32__ref,
     .quantize_i8 = gram_quantize_i8__ref,
+    .acts_layout = gram_acts_layout__ref,
     .quantize_acts = gram_quantize_acts__ref,
     .int_linear = gram_int_linear__ref,
     .rmsnorm = gram_rmsnorm__ref,
@@ -108,6 +109,14 @@ static void use_avx512vnni(struct gram_kernels *kernels)
 }
 #endif
 
+#ifdef GRAM_HAVE_AMX
+static void use_amx(struct gram_kernels *kernels)
+{
+    kernels->acts_layout = gram_acts_layout__amx;
+    kernels->int_linear = gram_int_linear__amx;
+}
+#endif
+
 #ifdef GRAM_HAVE_NEON
 static void use_neon(struct gram_kernels *kernels)
 {
@@ -145,6 +154,9 @@ static const struct {
 #endif
 #ifdef GRAM_HAVE_AVX512VNNI
     {GRAM_CPU_AVX512VNNI, use_avx512vnni},
+#endif
+#ifdef GRAM_HAVE_AMX
+    {GRAM_CPU_AMX, use_amx},
 #endif
 #ifdef GRAM_HAVE_NEON
     {GRAM_CPU_NEON, use_neon},

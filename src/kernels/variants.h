@@ -30,6 +30,7 @@ GRAM_DECLARE_F32(ref);
 gram_decode_fn gram_decode_f32__ref, gram_decode_f16__ref, gram_decode_bf16__ref,
     gram_decode_codes__ref, gram_decode_table__ref;
 gram_quantize_i8_fn gram_quantize_i8__ref;
+gram_acts_layout_fn gram_acts_layout__ref;
 gram_quantize_acts_fn gram_quantize_acts__ref;
 gram_int_linear_fn gram_int_linear__ref;
 
@@ -44,6 +45,8 @@ GRAM_DECLARE_DECODE(avx512);
 gram_quantize_i8_fn gram_quantize_i8__avx512;
 gram_quantize_acts_fn gram_quantize_acts__avx512vnni;
 gram_int_linear_fn gram_int_linear__avx512vnni;
+gram_acts_layout_fn gram_acts_layout__amx;
+gram_int_linear_fn gram_int_linear__amx;
 
 GRAM_DECLARE_F32(neon);
 gram_decode_fn gram_decode_f16__neon, gram_decode_bf16__neon, gram_decode_s8__neon,

@@ -101,6 +101,29 @@ __attribute__((target("avx512f,avx512vnni"))) static void dpbusd_512(void *conte
     FOR_CHAINS KEEP(_mm512_castsi512_si128(acc[i]));
 }
 
+/* Four tiles of sums, as many multiplications as the loops above have. */
+__attribute__((target("amx-tile,amx-int8"))) static void tiles_int8(void *context)
+{
+    struct {
+        uint8_t palette, start, reserved[14];
+        uint16_t row_bytes[16];
+        uint8_t rows[16];
+    } shapes = {.palette = 1};
+    (void)context;
+    for (int i = 0; i < 8; i++) {
+        shapes.row_bytes[i] = 64;
+        shapes.rows[i] = 16;
+    }
+    _tile_loadconfig(&shapes);
+    for (int turn = 0; turn < TURNS * CHAINS / 4; turn++) {
+        _tile_dpbsud(0, 4, 6);
+        _tile_dpbsud(1, 4, 7);
+        _tile_dpbsud(2, 5, 6);
+        _tile_dpbsud(3, 5, 7);
+    }
+    _tile_release();
+}
+
 static const struct peak {
     unsigned flag;
     void (*work)(void *context);
@@ -108,7 +131,8 @@ static const struct peak {
 } flop_peaks[] = {{GRAM_CPU_AVX2, fma_256, 8}, {GRAM_CPU_AVX512, fma_512, 16}},
   iop_peaks[] = {{GRAM_CPU_AVX2, madd_256, 16},
                  {GRAM_CPU_AVX512, madd_512, 32},
-                 {GRAM_CPU_AVX512VNNI, dpbusd_512, 64}};
+                 {GRAM_CPU_AVX512VNNI, dpbusd_512, 64},
+                 {GRAM_CPU_AMX, tiles_int8, 16 * 16 * 64}};
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #undef KEEP

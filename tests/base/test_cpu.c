@@ -6,6 +6,7 @@
 
 enum {
     X86 = GRAM_CPU_AVX2 | GRAM_CPU_AVX512 | GRAM_CPU_AVX512VNNI,
+    TILES = X86 | GRAM_CPU_AMX,
     ARM = GRAM_CPU_NEON | GRAM_CPU_DOTPROD,
 };
 
@@ -18,6 +19,8 @@ static const struct {
     {"avx2", X86, GRAM_CPU_AVX2},
     {"avx512", X86, GRAM_CPU_AVX2 | GRAM_CPU_AVX512},
     {"avx512vnni", X86, X86},
+    {"avx512vnni", TILES, X86},
+    {"amx", TILES, TILES},
     {"neon", ARM, GRAM_CPU_NEON},
     {"dotprod", ARM, ARM},
 };

@@ -89,8 +89,8 @@ static void make_acts(struct linear *l, int64_t rows, int parts)
                                    .group = w->group,
                                    .groups = w->groups,
                                    .parts = parts,
-                                   .height = gram_acts_height(rows, parts),
                                    .stride = gram_acts_stride(w->cols)};
+    l->kernels->acts_layout(acts);
     const int64_t room = gram_acts_room(acts);
     acts->codes = zeroed(room * acts->stride);
     acts->scales = zeroed(room * acts->spans * (int64_t)sizeof *acts->scales);

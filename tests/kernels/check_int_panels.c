@@ -21,6 +21,7 @@ struct shape {
     bool is_split;   /* activations in two parts */
     bool is_table;   /* codes choose values */
     bool high_first;
+    bool has_tiles; /* activations lie as tiles want them, whatever the level wants */
 };
 
 /* Operands, those that kernels read against unreadable pages. */
@@ -116,6 +117,13 @@ static void make_panels(struct kcheck *c, struct linear *l)
     check_canaries(c, "gram_int_panels_fill");
 }
 
+static struct gram_int_acts tiled(struct gram_int_acts acts)
+{
+    acts.height = GRAM_ACTS_TALLEST;
+    acts.run = GRAM_ACTS_TILE;
+    return acts;
+}
+
 static void make_acts(struct kcheck *c, struct linear *l, const struct shape *s)
 {
     struct gram_int_acts *acts = &l->acts;
@@ -128,8 +136,11 @@ static void make_acts(struct kcheck *c, struct linear *l, const struct shape *s)
                                    .group = group,
                                    .groups = groups,
                                    .parts = s->is_split ? 2 : 1,
-                                   .height = gram_acts_height(s->T, s->is_split ? 2 : 1),
                                    .stride = (s->cols + 63) / 64 * 64};
+    if (s->has_tiles)
+        *acts = tiled(*acts);
+    else
+        c->kernels->acts_layout(acts);
     const int64_t room = gram_acts_room(acts);
     acts->codes = place(c, LEFT, room * acts->stride);
     acts->scales = filled((size_t)(room * acts->spans) * sizeof *acts->scales);
@@ -148,9 +159,9 @@ static void free_linear(struct linear *l)
 /* Activation k of row i of codes, where the contract puts it. */
 static int8_t *act(const struct gram_int_acts *acts, int64_t i, int64_t k)
 {
-    const int64_t block = i / acts->height, row = i % acts->height;
+    const int64_t block = i / acts->height, row = i % acts->height, run = acts->run;
     return acts->codes + block * acts->height * acts->stride +
-           (k / 4 * acts->height + row) * 4 + k % 4;
+           (k / run * acts->height + row) * run + k % run;
 }
 
 /* Of span or group j of n that rows have. */
@@ -216,7 +227,8 @@ void check_quantize_acts(struct kcheck *c)
             struct linear l = {.panels = {.group = groups[g] < sizes[i] ? groups[g] : sizes[i]}};
             l.panels.groups = (sizes[i] + l.panels.group - 1) / l.panels.group;
             const struct shape s = {
-                .T = 7, .cols = sizes[i], .has_spans = i % 2 == 0, .is_split = i / 2 % 2};
+                .T = 7, .cols = sizes[i], .has_spans = i % 2 == 0, .is_split = i / 2 % 2,
+                .has_tiles = i % 3 == 0};
             make_acts(c, &l, &s);
             for (int64_t t = 6; t >= 0; t -= 3) {
                 float *x = place_floats(c, RIGHT, sizes[i], (enum kind)((i + g) % N_KINDS));

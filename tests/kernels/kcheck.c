@@ -12,7 +12,8 @@
 #include "base/cpu.h"
 #include "bench.h"
 
-static const char *const level_names[] = {"ref", "avx2", "avx512", "avx512vnni", "neon", "dotprod"};
+static const char *const level_names[] = {"ref",        "avx2", "avx512", "avx512vnni",
+                                          "amx",        "neon", "dotprod"};
 enum { N_LEVELS = sizeof level_names / sizeof level_names[0] };
 
 #define AT(member) offsetof(struct gram_kernels, member)

@@ -6,6 +6,12 @@
 #include "kernels/int_layout.h"
 #include "kernels/variants.h"
 
+void gram_acts_layout__ref(struct gram_int_acts *acts)
+{
+    acts->height = gram_acts_height(acts->rows, acts->parts);
+    acts->run = GRAM_ACTS_QUAD;
+}
+
 /* Row i of codes; in the order of x at `codes` too. */
 static void quantize_row(const struct gram_int_acts *acts, int64_t i, const float *x, int8_t *codes)
 {

@@ -12,11 +12,21 @@
 
 typedef int32_t sum_of_fn(const int8_t *x, int64_t n);
 
-/* The quads of a row among those of its block. */
-static inline void spread_quads(int8_t *to, const int8_t *codes, int64_t quads, int64_t height)
+/* Runs of n bytes of a row among those of its block. */
+ALWAYS_INLINE void spread_runs(int8_t *to, const int8_t *codes, int64_t end, int64_t height, int64_t n)
 {
-    for (int64_t q = 0; q < quads; q++)
-        memcpy(to + 4 * q * height, codes + 4 * q, 4);
+    for (int64_t k = 0; k < end; k += n)
+        memcpy(to + k * height, codes + k, (size_t)n);
+}
+
+static inline void spread(const struct gram_int_acts *acts, int64_t i, const int8_t *codes)
+{
+    int8_t *to = gram_acts_quad(acts, i, 0);
+
+    if (acts->run == GRAM_ACTS_QUAD)
+        spread_runs(to, codes, acts->stride, acts->height, GRAM_ACTS_QUAD);
+    else
+        spread_runs(to, codes, acts->stride, acts->height, GRAM_ACTS_TILE);
 }
 
 /* Row i of codes; in the order of x at `codes` too. */
@@ -28,7 +38,7 @@ ALWAYS_INLINE void quantize_row(const struct gram_int_acts *acts, int64_t i, con
         *gram_acts_scale(acts, i, s) = quantize(codes + k, x + k, n);
     }
     memset(codes + acts->cols, 0, (size_t)(acts->stride - acts->cols));
-    spread_quads(gram_acts_quad(acts, i, 0), codes, acts->stride / 4, acts->height);
+    spread(acts, i, codes);
     for (int64_t g = 0; g < acts->groups; g++) {
         const int64_t k = g * acts->group;
         *gram_acts_sum(acts, i, g) = sum_of(codes + k, gram_min_i64(acts->group, acts->cols - k));

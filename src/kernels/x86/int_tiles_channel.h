@@ -1,0 +1,176 @@
+/*
+ * Integer linears on tiles whose scale is that of a whole channel. Sums are int32 along all inputs, so two blocks of
+ * rows and two panels share what they load:
+ *
+ *                   right 6     right 7          four loads for four multiplications; a chunk of inputs of four
+ *        left 4     sums 0      sums 1           panels stays in the L1 cache while all blocks of the pass
+ *        left 5     sums 2      sums 3           meet it, sums wait in scratch for the next chunk
+ *
+ * Codes of 8 bits are multiplied where they lie. They are unsigned; what they are too large by, times the sum of
+ * the activations, is taken off at the end.
+ */
+#ifndef GRAM_KERNELS_X86_INT_TILES_CHANNEL_H
+#define GRAM_KERNELS_X86_INT_TILES_CHANNEL_H
+
+#include "kernels/x86/int_tiles.h"
+
+enum {
+    CHANNEL_PANELS = 4,
+    CHANNEL_STEPS = TILE_CODES / CHANNEL_PANELS / TILE_BYTES, /* of a chunk */
+};
+
+/* Steps [step, step + steps) of four panels: the last again where there are fewer. */
+struct chunk {
+    int64_t panel, step, steps;
+    const uint8_t *codes[CHANNEL_PANELS];
+};
+
+static inline int64_t chunk_panel(const struct tile_pass *pass, const struct chunk *chunk, int64_t p)
+{
+    return gram_min_i64(chunk->panel + p, pass->last - 1);
+}
+
+static inline const uint8_t *chunk_codes(const struct tile_pass *pass, int64_t panel, int64_t step)
+{
+    return pass->w->codes + panel * pass->w->panel_bytes +
+           gram_quads_bytes(pass->w->bits, step * TILE_QUADS);
+}
+
+static inline void load_chunk(const struct tile_pass *pass, struct chunk *chunk)
+{
+    const struct gram_int_panels *w = pass->w;
+    const int64_t quads = gram_group_quads(w, 0) - chunk->step * TILE_QUADS;
+    const int64_t padded = chunk->steps * TILE_QUADS;
+
+    for (int64_t p = 0; p < CHANNEL_PANELS; p++) {
+        uint8_t *to = pass->scratch->codes + p * CHANNEL_STEPS * TILE_BYTES;
+        const uint8_t *in = chunk_codes(pass, chunk_panel(pass, chunk, p), chunk->step);
+        chunk->codes[p] = w->bits == 8 && quads >= padded ? in : to;
+        if (chunk->codes[p] == to)
+            unpack_quads_of[w->bits](to, in, gram_min_i64(quads, padded), padded, vq_zero());
+    }
+    TILES_SEE_MEMORY();
+}
+
+/* Sums of two blocks and two panels: sums[0], [1] of the first block, below[0], [1] of the second. */
+static inline void multiply_four(tile_sums *sums, tile_sums *below, const int8_t *x, const int8_t *x_below,
+                                 const uint8_t *const *codes, int64_t steps, bool is_first)
+{
+    const uint8_t *left = codes[0], *right = codes[1];
+
+    if (is_first) {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+    } else {
+        _tile_loadd(0, sums[0], 64);
+        _tile_loadd(1, sums[1], 64);
+        _tile_loadd(2, below[0], 64);
+        _tile_loadd(3, below[1], 64);
+    }
+    for (int64_t i = 0; i < steps * TILE_BYTES; i += TILE_BYTES) {
+        _tile_loadd(4, x + i, 64);
+        _tile_loadd(6, left + i, 64);
+        _tile_dpbsud(0, 4, 6);
+        _tile_loadd(7, right + i, 64);
+        _tile_dpbsud(1, 4, 7);
+        _tile_loadd(5, x_below + i, 64);
+        _tile_dpbsud(2, 5, 6);
+        _tile_dpbsud(3, 5, 7);
+    }
+    _tile_stored(0, sums[0], 64);
+    _tile_stored(1, sums[1], 64);
+    _tile_stored(2, below[0], 64);
+    _tile_stored(3, below[1], 64);
+}
+
+/* The same of one block. */
+static inline void multiply_two(tile_sums *sums, const int8_t *x, const uint8_t *const *codes, int64_t steps,
+                                bool is_first)
+{
+    const uint8_t *left = codes[0], *right = codes[1];
+
+    if (is_first) {
+        _tile_zero(0);
+        _tile_zero(1);
+    } else {
+        _tile_loadd(0, sums[0], 64);
+        _tile_loadd(1, sums[1], 64);
+    }
+    for (int64_t i = 0; i < steps * TILE_BYTES; i += TILE_BYTES) {
+        _tile_loadd(4, x + i, 64);
+        _tile_loadd(6, left + i, 64);
+        _tile_dpbsud(0, 4, 6);
+        _tile_loadd(7, right + i, 64);
+        _tile_dpbsud(1, 4, 7);
+    }
+    _tile_stored(0, sums[0], 64);
+    _tile_stored(1, sums[1], 64);
+}
+
+static inline void multiply_chunk(const struct tile_pass *pass, const struct chunk *chunk)
+{
+    const int64_t k = chunk->step * TILE_STEP, n = pass->end - pass->begin;
+    const bool is_first = chunk->step == 0;
+
+    for (int64_t b = 0; b < n; b += 2) {
+        tile_sums *sums = pass->scratch->out.sums + b * CHANNEL_PANELS;
+        const int8_t *x = tile_of(pass->acts, pass->begin + b, k);
+        for (int p = 0; p < CHANNEL_PANELS; p++)
+            tiles_fetch(chunk_codes(pass, chunk_panel(pass, chunk, p), chunk->step + chunk->steps),
+                        gram_quads_bytes(pass->w->bits, chunk->steps * TILE_QUADS), b, n);
+        for (int p = 0; p < CHANNEL_PANELS; p += 2)
+            if (b + 1 < n)
+                multiply_four(sums + p, sums + CHANNEL_PANELS + p, x,
+                              tile_of(pass->acts, pass->begin + b + 1, k), chunk->codes + p,
+                              chunk->steps, is_first);
+            else
+                multiply_two(sums + p, x, chunk->codes + p, chunk->steps, is_first);
+    }
+}
+
+/* Output of one row: fma with 0 is the product, rounded once. */
+ALWAYS_INLINE vqf channel_output(const int32_t *sums, vq minus_offsets, vqf w_scales, int32_t x_sum,
+                                 float x_scale)
+{
+    const vq sum = vq_add(vq_load(sums), vq_start(minus_offsets, x_sum, false));
+    return vqf_add_group(vqf_zero(), sum, w_scales, x_scale);
+}
+
+static inline void store_block(const struct tile_pass *pass, int64_t block, int64_t panel,
+                               tile_sums *sums)
+{
+    const struct gram_int_acts *acts = pass->acts;
+    const vq minus_offsets = vq_minus_offsets(pass->w, panel * GRAM_PANEL);
+    const vqf w_scales = vqf_scales(pass->w, panel * GRAM_PANEL);
+    const int32_t *x_sums = gram_block_sum(acts, block, 0);
+    const float *x_scales = gram_block_scale(acts, block, 0);
+
+    for (int64_t r = 0; r < block_rows(pass, block); r += acts->parts) {
+        const int64_t next = r + acts->parts - 1;
+        store_outputs(pass, block, r, panel,
+                      channel_output((*sums)[r], minus_offsets, w_scales, x_sums[r], x_scales[r]),
+                      channel_output((*sums)[next], minus_offsets, w_scales, x_sums[next], x_scales[next]));
+    }
+}
+
+static inline void run_channels(const struct tile_pass *pass)
+{
+    const int64_t steps = gram_ceil_div(pass->w->cols, TILE_STEP);
+    struct chunk chunk = {.panel = pass->first};
+
+    for (; chunk.panel < pass->last; chunk.panel += CHANNEL_PANELS) {
+        for (chunk.step = 0; chunk.step < steps; chunk.step += chunk.steps) {
+            chunk.steps = gram_min_i64(CHANNEL_STEPS, steps - chunk.step);
+            load_chunk(pass, &chunk);
+            multiply_chunk(pass, &chunk);
+        }
+        for (int64_t block = pass->begin; block < pass->end; block++)
+            for (int64_t p = 0; p < CHANNEL_PANELS && chunk.panel + p < pass->last; p++)
+                store_block(pass, block, chunk.panel + p,
+                            &pass->scratch->out.sums[(block - pass->begin) * CHANNEL_PANELS + p]);
+    }
+}
+
+#endif
