@@ -114,6 +114,7 @@ __attribute__((target("amx-tile,amx-int8"))) static void tiles_int8(void *contex
         shapes.row_bytes[i] = 64;
         shapes.rows[i] = 16;
     }
+    __asm__ volatile("" ::"r"(&shapes) : "memory"); /* gcc does not know that all of it is read */
     _tile_loadconfig(&shapes);
     for (int turn = 0; turn < TURNS * CHAINS / 4; turn++) {
         _tile_dpbsud(0, 4, 6);

@@ -49,7 +49,7 @@ static inline void load_chunk(const struct tile_pass *pass, struct chunk *chunk)
         if (chunk->codes[p] == to)
             unpack_quads_of[w->bits](to, in, gram_min_i64(quads, padded), padded, vq_zero());
     }
-    TILES_SEE_MEMORY();
+    TILES_SEE(pass->scratch);
 }
 
 /* Sums of two blocks and two panels: sums[0], [1] of the first block, below[0], [1] of the second. */

@@ -101,7 +101,7 @@ static inline void unpack_piece(const struct tile_pass *pass, const struct piece
 
     for (int64_t g = piece->first; g < piece->last; g++)
         unpack_group(pass, piece, g, pass->scratch->codes + (g - piece->first) * step);
-    TILES_SEE_MEMORY();
+    TILES_SEE(pass->scratch);
 }
 
 /* A plane of a group against a block: sums 0, or 1 for the low bytes of a table. */

@@ -20,6 +20,9 @@
 
 enum { TILE_ROWS = 16, TILE_STEP = 64 /* inputs */, TILE_BYTES = TILE_ROWS * TILE_STEP };
 
+/* Between stores and the tiles that load them: gcc does not know that those read memory. */
+#define TILES_SEE(at) __asm__ volatile("" ::"r"(at) : "memory")
+
 /* What the processor reads to set up its tiles. */
 struct tile_shapes {
     uint8_t palette, start, reserved[14];
@@ -36,11 +39,9 @@ static inline void tiles_begin(int64_t inputs)
         shapes.row_bytes[i] = (uint16_t)(i == 4 || i == 5 ? inputs : 64);
         shapes.rows[i] = (uint8_t)(i >= 6 ? inputs / 4 : TILE_ROWS);
     }
+    TILES_SEE(&shapes);
     _tile_loadconfig(&shapes);
 }
-
-/* Between what vectors store and tiles load, which gcc does not know to read memory. */
-#define TILES_SEE_MEMORY() __asm__ volatile("" ::: "memory")
 
 /* Before a loop over the rows of a tile. */
 #ifdef __clang__
