@@ -1,4 +1,4 @@
-/* Integer linears: AMX where there are rows enough to fill a tile and groups are whole steps, else as below. */
+/* Integer linears: AMX where rows fill tiles and groups are whole steps, else AVX-512 VNNI. */
 #include "kernels/x86/int_tiles_channel.h"
 #include "kernels/x86/int_tiles_groups.h"
 

@@ -8,7 +8,7 @@
 #include "kernels/x86/tiles.h"
 
 enum {
-    TILE_CODES = 1 << 15,             /* bytes of unpacked codes: with what they meet, the L1 cache */
+    TILE_CODES = 1 << 14,             /* bytes of unpacked codes: with what they meet, the L1 cache */
     TILE_PASS = 5 << 18,              /* bytes of activations that stay in the L2 cache */
     TILE_QUADS = TILE_STEP / 4,
 };
@@ -88,17 +88,13 @@ static unpack_quads_fn *const unpack_quads_of[9] = {
 static inline void tiles_fetch(const uint8_t *at, int64_t bytes, int64_t part, int64_t parts)
 {
     for (int64_t i = bytes / 64 * part / parts; i < bytes / 64 * (part + 1) / parts; i++)
-        __builtin_prefetch(at + 64 * i, 0, 2);
+        __builtin_prefetch(at + 64 * i);
 }
 
-/* Outputs of row r of a block, and of the row after it where a row of x has two parts, go to y. */
-ALWAYS_INLINE void store_outputs(const struct tile_pass *pass, int64_t block, int64_t r, int64_t panel,
-                                 vqf first, vqf second)
+/* Where the outputs of a block's first row go. */
+static inline float *tile_outputs(const struct tile_pass *pass, int64_t block, int64_t panel)
 {
-    const int64_t parts = pass->acts->parts, t = (block * TILE_ROWS + r) / parts;
-
-    vqf_store_n(pass->y + t * pass->y_stride + panel * GRAM_PANEL,
-                parts == 1 ? first : vqf_add(first, second), pass->w->rows - panel * GRAM_PANEL);
+    return pass->y + block * (TILE_ROWS / pass->acts->parts) * pass->y_stride + panel * GRAM_PANEL;
 }
 
 /* Rows of a block that there are. */

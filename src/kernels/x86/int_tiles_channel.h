@@ -1,13 +1,14 @@
 /*
- * Integer linears on tiles whose scale is that of a whole channel. Sums are int32 along all inputs, so two blocks of
- * rows and two panels share what they load:
+ * Integer linears on tiles whose scale is that of a whole channel. Sums are int32 along all inputs, so two
+ * blocks of rows and two panels share what they load:
  *
- *                   right 6     right 7          four loads for four multiplications; a chunk of inputs of four
- *        left 4     sums 0      sums 1           panels stays in the L1 cache while all blocks of the pass
- *        left 5     sums 2      sums 3           meet it, sums wait in scratch for the next chunk
+ *                   right 6     right 7
+ *        left 4     sums 0      sums 1           four loads for four multiplications
+ *        left 5     sums 2      sums 3
  *
- * Codes of 8 bits are multiplied where they lie. They are unsigned; what they are too large by, times the sum of
- * the activations, is taken off at the end.
+ * A chunk of inputs of both panels stays in the L1 cache while all blocks of the pass meet it; sums wait in
+ * scratch for the next chunk. Codes of 8 bits are multiplied where they lie. They are unsigned; what they are
+ * too large by, times the sum of the activations, is taken off at the end.
  */
 #ifndef GRAM_KERNELS_X86_INT_TILES_CHANNEL_H
 #define GRAM_KERNELS_X86_INT_TILES_CHANNEL_H
@@ -15,11 +16,11 @@
 #include "kernels/x86/int_tiles.h"
 
 enum {
-    CHANNEL_PANELS = 4,
+    CHANNEL_PANELS = 2,
     CHANNEL_STEPS = TILE_CODES / CHANNEL_PANELS / TILE_BYTES, /* of a chunk */
 };
 
-/* Steps [step, step + steps) of four panels: the last again where there are fewer. */
+/* Steps [step, step + steps) of CHANNEL_PANELS panels: the last again where there are fewer. */
 struct chunk {
     int64_t panel, step, steps;
     const uint8_t *codes[CHANNEL_PANELS];
@@ -130,29 +131,54 @@ static inline void multiply_chunk(const struct tile_pass *pass, const struct chu
     }
 }
 
-/* Output of one row: fma with 0 is the product, rounded once. */
-ALWAYS_INLINE vqf channel_output(const int32_t *sums, vq minus_offsets, vqf w_scales, int32_t x_sum,
-                                 float x_scale)
+/* What turns sums into outputs. */
+struct channel_end {
+    int64_t outputs; /* that there are */
+    vq minus_offsets[CHANNEL_PANELS];
+    vqf w_scales[CHANNEL_PANELS];
+};
+
+/* fma with 0 is the product, rounded once */
+ALWAYS_INLINE vqf channel_output(const struct channel_end *end, const struct gram_int_acts *acts,
+                                 int64_t block, tile_sums *sums, int64_t r, int p)
 {
-    const vq sum = vq_add(vq_load(sums), vq_start(minus_offsets, x_sum, false));
-    return vqf_add_group(vqf_zero(), sum, w_scales, x_scale);
+    const int32_t x_sum = gram_block_sum(acts, block, 0)[r];
+    const vq sum = vq_add(vq_load(sums[p][r]), vq_start(end->minus_offsets[p], x_sum, false));
+    return vqf_add_group(vqf_zero(), sum, end->w_scales[p], gram_block_scale(acts, block, 0)[r]);
 }
 
-static inline void store_block(const struct tile_pass *pass, int64_t block, int64_t panel,
-                               tile_sums *sums)
+/* The outputs of a row of x lie side by side: they are stored together. */
+static inline void store_block(const struct tile_pass *pass, const struct channel_end *end, int64_t block,
+                               int64_t panel, tile_sums *sums)
 {
     const struct gram_int_acts *acts = pass->acts;
-    const vq minus_offsets = vq_minus_offsets(pass->w, panel * GRAM_PANEL);
-    const vqf w_scales = vqf_scales(pass->w, panel * GRAM_PANEL);
-    const int32_t *x_sums = gram_block_sum(acts, block, 0);
-    const float *x_scales = gram_block_scale(acts, block, 0);
+    const int64_t rows = block_rows(pass, block);
+    float *y = tile_outputs(pass, block, panel);
 
-    for (int64_t r = 0; r < block_rows(pass, block); r += acts->parts) {
-        const int64_t next = r + acts->parts - 1;
-        store_outputs(pass, block, r, panel,
-                      channel_output((*sums)[r], minus_offsets, w_scales, x_sums[r], x_scales[r]),
-                      channel_output((*sums)[next], minus_offsets, w_scales, x_sums[next], x_scales[next]));
+    for (int64_t r = 0; r < rows; r += acts->parts, y += pass->y_stride)
+        for (int p = 0; p * GRAM_PANEL < end->outputs; p++) {
+            vqf sum = channel_output(end, acts, block, sums, r, p);
+            if (acts->parts == 2)
+                sum = vqf_add(sum, channel_output(end, acts, block, sums, r + 1, p));
+            vqf_store_n(y + p * GRAM_PANEL, sum, end->outputs - p * GRAM_PANEL);
+        }
+}
+
+static inline void store_panels(const struct tile_pass *pass, const struct chunk *chunk)
+{
+    const struct gram_int_panels *w = pass->w;
+    const int64_t last = gram_min_i64(w->rows, pass->last * GRAM_PANEL);
+    struct channel_end end = {.outputs = last - chunk->panel * GRAM_PANEL};
+
+    for (int p = 0; p < CHANNEL_PANELS; p++) {
+        const int64_t at = chunk_panel(pass, chunk, p) * GRAM_PANEL;
+        end.minus_offsets[p] = vq_minus_offsets(w, at);
+        end.w_scales[p] = vqf_scales(w, at);
     }
+    end.outputs = gram_min_i64(end.outputs, CHANNEL_PANELS * GRAM_PANEL);
+    for (int64_t block = pass->begin; block < pass->end; block++)
+        store_block(pass, &end, block, chunk->panel,
+                    pass->scratch->out.sums + (block - pass->begin) * CHANNEL_PANELS);
 }
 
 static inline void run_channels(const struct tile_pass *pass)
@@ -166,10 +192,7 @@ static inline void run_channels(const struct tile_pass *pass)
             load_chunk(pass, &chunk);
             multiply_chunk(pass, &chunk);
         }
-        for (int64_t block = pass->begin; block < pass->end; block++)
-            for (int64_t p = 0; p < CHANNEL_PANELS && chunk.panel + p < pass->last; p++)
-                store_block(pass, block, chunk.panel + p,
-                            &pass->scratch->out.sums[(block - pass->begin) * CHANNEL_PANELS + p]);
+        store_panels(pass, &chunk);
     }
 }
 

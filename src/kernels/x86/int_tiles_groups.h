@@ -1,14 +1,17 @@
 /*
- * Integer linears on tiles whose scale changes along the inputs. One block of 16 rows and one panel: the sums of a group leave
- * their tile through memory and join the 16 registers of outputs, so that per group and output there is one load, a
- * conversion, a product of scales and a multiply-add.
+ * Integer linears on tiles whose scale changes along the inputs. One block of 16 rows meets one panel: the sums
+ * of a group leave their tile through memory and join the 16 registers of outputs, so that per group and output
+ * there is one load, a conversion, a product of scales and a multiply-add. A tile that is stored right after its
+ * multiplication makes the next wait, hence two sets of tiles in turn:
  *
- *     tiles      group g:  multiply, store      group g+1:  multiply, store      ...
- *     vectors                               group g:  y = fma(sum, w_scale x_scale, y)
+ *     multiply    g        g + 1          g + 2
+ *     store                g              g + 1
+ *     vectors              g - 1          g         y = fma(sum, w_scale x_scale, y)
  *
- * Codes are unpacked less their offsets, as signed bytes, a chunk of a panel at a time for all blocks of the pass. Where
- * those do not fit a byte (8 bits with zero points), they stay unsigned and offsets times sums are taken off each
- * group. The values of a table are a signed high byte and an unsigned low one, each with a tile of sums.
+ * Codes are unpacked less their offsets, as signed bytes, a piece of a panel at a time for all blocks of the
+ * pass. Where those do not fit a byte (8 bits with zero points), they stay unsigned and offsets times sums are
+ * taken off each group. The values of a table are a signed high byte and an unsigned low one, each with a tile
+ * of sums.
  */
 #ifndef GRAM_KERNELS_X86_INT_TILES_GROUPS_H
 #define GRAM_KERNELS_X86_INT_TILES_GROUPS_H
@@ -104,29 +107,67 @@ static inline void unpack_piece(const struct tile_pass *pass, const struct piece
     TILES_SEE(pass->scratch);
 }
 
-/* A plane of a group against a block: sums 0, or 1 for the low bytes of a table. */
-#define MULTIPLY_GROUP(sums, multiply, x, codes, bytes, width)                                     \
-    do {                                                                                           \
-        const int8_t *left_ = (x);                                                                 \
-        const uint8_t *right_ = (codes), *end_ = right_ + (bytes);                                 \
-        _tile_zero(sums);                                                                          \
-        for (; right_ < end_; left_ += TILE_BYTES, right_ += (width) * GRAM_PANEL) {               \
-            _tile_loadd(4, left_, TILE_STEP);                                                      \
-            _tile_loadd(6, right_, GRAM_QUAD_BYTES);                                               \
-            multiply(sums, 4, 6);                                                                  \
-        }                                                                                          \
-    } while (0)
-
-/* What one group of a block and a panel is scaled by. */
-struct group_scales {
-    const float *x;
-    const int32_t *x_sums;
-    vqf w;
-    vq minus_offsets;
+/* A block of rows and a piece of a panel. */
+struct block_run {
+    const struct tile_pass *pass;
+    const struct piece *piece;
+    int64_t block;
+    tile_sums (*sums)[2]; /* of each set: a tile, and one for the low bytes of a table */
 };
 
+/* A plane of a group against a block: a tile of sums. */
+#define MULTIPLY_PLANE(sums, left, right, multiply, x, codes, end, width)                          \
+    do {                                                                                           \
+        const int8_t *left_ = (x);                                                                 \
+        const uint8_t *right_ = (codes);                                                           \
+        _tile_zero(sums);                                                                          \
+        for (; right_ < (end); left_ += TILE_BYTES, right_ += (width) * GRAM_PANEL) {              \
+            _tile_loadd(left, left_, TILE_STEP);                                                   \
+            _tile_loadd(right, right_, GRAM_QUAD_BYTES);                                           \
+            multiply(sums, left, right);                                                           \
+        }                                                                                          \
+    } while (0)
+#define MULTIPLY_GROUP(sums, low_sums, left, right)                                                \
+    do {                                                                                           \
+        if (kind == UNSIGNED)                                                                      \
+            MULTIPLY_PLANE(sums, left, right, _tile_dpbsud, x, codes, end, piece->width);          \
+        else                                                                                       \
+            MULTIPLY_PLANE(sums, left, right, _tile_dpbssd, x, codes, end, piece->width);          \
+        if (has_table(kind))                                                                       \
+            MULTIPLY_PLANE(low_sums, left, right, _tile_dpbsud, x, codes + piece->bytes,           \
+                           end + piece->bytes, piece->width);                                      \
+    } while (0)
+
+/* Group g into the tiles of a set, 0 and 1 or 2 and 3. */
+ALWAYS_INLINE void multiply_group(const struct block_run *run, int64_t g, int set, enum groups_kind kind)
+{
+    const struct piece *piece = run->piece;
+    const struct gram_int_panels *w = run->pass->w;
+    const int8_t *x = tile_of(run->pass->acts, run->block, g * w->group);
+    const int64_t step = piece->bytes * (has_table(kind) ? 2 : 1);
+    const uint8_t *codes = run->pass->scratch->codes + (g - piece->first) * step;
+    const uint8_t *end = codes + gram_group_inputs(w, g) * GRAM_PANEL; /* or in the last step */
+
+    if (set == 0)
+        MULTIPLY_GROUP(0, 1, 4, 6);
+    else
+        MULTIPLY_GROUP(2, 3, 5, 7);
+}
+
+ALWAYS_INLINE void store_sums(const struct block_run *run, int set, enum groups_kind kind)
+{
+    if (set == 0)
+        _tile_stored(0, run->sums[0][0], 64);
+    else
+        _tile_stored(2, run->sums[1][0], 64);
+    if (has_table(kind) && set == 0)
+        _tile_stored(1, run->sums[0][1], 64);
+    if (has_table(kind) && set == 1)
+        _tile_stored(3, run->sums[1][1], 64);
+}
+
 /* Row t of the sums of a group. */
-ALWAYS_INLINE vq group_sum(tile_sums *sums, const struct group_scales *scales, int t,
+ALWAYS_INLINE vq group_sum(tile_sums *sums, vq minus_offsets, const int32_t *x_sums, int t,
                            enum groups_kind kind)
 {
     const vq sum = vq_load(sums[0][t]);
@@ -134,48 +175,61 @@ ALWAYS_INLINE vq group_sum(tile_sums *sums, const struct group_scales *scales, i
     if (kind == SIGNED)
         return sum;
     if (kind == UNSIGNED)
-        return vq_add(sum, vq_start(scales->minus_offsets, scales->x_sums[t], false));
+        return vq_add(sum, vq_start(minus_offsets, x_sums[t], false));
     if (kind == TABLE || t % 2 == 0)
         return vq_add(vq_times_256(sum), vq_load(sums[1][t]));
-    return vq_add(vq_times_256(sum), vq_set(128 * scales->x_sums[t]));
+    return vq_add(vq_times_256(sum), vq_set(128 * x_sums[t]));
+}
+
+/* The sums of group g join the outputs. */
+ALWAYS_INLINE void add_group(vqf *y, const struct block_run *run, int64_t g, int set, enum groups_kind kind)
+{
+    const struct gram_int_acts *acts = run->pass->acts;
+    const struct gram_int_panels *w = run->pass->w;
+    const int64_t at = (run->piece->panel * w->groups + g) * GRAM_PANEL;
+    const float *x_scales = gram_block_scale(acts, run->block, gram_acts_span(acts, g));
+    const int32_t *x_sums = gram_block_sum(acts, run->block, g);
+    const vqf w_scales = vqf_scales(w, at);
+    const vq minus_offsets = kind == UNSIGNED ? vq_minus_offsets(w, at) : vq_zero();
+
+    UNROLL_ROWS
+    for (int t = 0; t < TILE_ROWS; t++)
+        y[t] = vqf_add_group(y[t], group_sum(run->sums[set], minus_offsets, x_sums, t, kind), w_scales,
+                             x_scales[t]);
+}
+
+/* Group g, which the tiles of a set hold, leaves them while the next one is multiplied in the other set;
+ * vectors add the one before it, which has arrived in memory by now. */
+ALWAYS_INLINE void pass_group(vqf *y, const struct block_run *run, int64_t g, int set, enum groups_kind kind)
+{
+    if (g + 1 < run->piece->last)
+        multiply_group(run, g + 1, 1 - set, kind);
+    store_sums(run, set, kind);
+    if (g > run->piece->first)
+        add_group(y, run, g - 1, 1 - set, kind);
 }
 
 ALWAYS_INLINE void run_block(const struct tile_pass *pass, const struct piece *piece, int64_t block,
                              tile_floats *out, enum groups_kind kind)
 {
-    _Alignas(64) tile_sums sums[2];
-    const struct gram_int_acts *acts = pass->acts;
-    const struct gram_int_panels *w = pass->w;
-    const uint8_t *codes = pass->scratch->codes;
+    _Alignas(64) tile_sums sums[2][2];
+    const struct block_run run = {pass, piece, block, sums};
+    int64_t g = piece->first;
     vqf y[TILE_ROWS];
 
     UNROLL_ROWS
     for (int t = 0; t < TILE_ROWS; t++)
-        y[t] = piece->first == 0 ? vqf_zero() : vqf_load((*out)[t]);
-    for (int64_t g = piece->first; g < piece->last; g++) {
-        const int8_t *x = tile_of(acts, block, g * w->group);
-        const int64_t at = (piece->panel * w->groups + g) * GRAM_PANEL;
-        const int64_t used = gram_ceil_div(gram_group_inputs(w, g), piece->width) * piece->width * GRAM_PANEL;
-        struct group_scales scales = {.x = gram_block_scale(acts, block, gram_acts_span(acts, g)),
-                                      .x_sums = gram_block_sum(acts, block, g),
-                                      .w = vqf_scales(w, at)};
-
-        if (kind == UNSIGNED) {
-            scales.minus_offsets = vq_minus_offsets(w, at);
-            MULTIPLY_GROUP(0, _tile_dpbsud, x, codes, used, piece->width);
-        } else {
-            MULTIPLY_GROUP(0, _tile_dpbssd, x, codes, used, piece->width);
-        }
-        _tile_stored(0, sums[0], 64);
-        codes += piece->bytes;
-        if (has_table(kind)) {
-            MULTIPLY_GROUP(1, _tile_dpbsud, x, codes, used, piece->width);
-            _tile_stored(1, sums[1], 64);
-            codes += piece->bytes;
-        }
-        UNROLL_ROWS
-        for (int t = 0; t < TILE_ROWS; t++)
-            y[t] = vqf_add_group(y[t], group_sum(sums, &scales, t, kind), scales.w, scales.x[t]);
+        y[t] = g == 0 ? vqf_zero() : vqf_load((*out)[t]);
+    multiply_group(&run, g, 0, kind);
+    for (; g + 1 < piece->last; g += 2) {
+        pass_group(y, &run, g, 0, kind);
+        pass_group(y, &run, g + 1, 1, kind);
+    }
+    if (g < piece->last) {
+        pass_group(y, &run, g, 0, kind);
+        add_group(y, &run, g, 0, kind);
+    } else {
+        add_group(y, &run, g - 1, 1, kind);
     }
     UNROLL_ROWS
     for (int t = 0; t < TILE_ROWS; t++)
@@ -214,14 +268,18 @@ static inline void run_piece(const struct tile_pass *pass, const struct piece *p
     }
 }
 
+/* Outputs of a panel; two parts of a row of x are added up. */
 static inline void store_panel(const struct tile_pass *pass, int64_t panel)
 {
-    const int64_t parts = pass->acts->parts;
+    const int64_t parts = pass->acts->parts, n = pass->w->rows - panel * GRAM_PANEL;
 
     for (int64_t block = pass->begin; block < pass->end; block++) {
         tile_floats *out = &pass->scratch->out.floats[block - pass->begin];
-        for (int64_t r = 0; r < block_rows(pass, block); r += parts)
-            store_outputs(pass, block, r, panel, vqf_load((*out)[r]), vqf_load((*out)[r + parts - 1]));
+        float *y = tile_outputs(pass, block, panel);
+        for (int64_t r = 0; r < block_rows(pass, block); r += parts, y += pass->y_stride) {
+            const vqf first = vqf_load((*out)[r]);
+            vqf_store_n(y, parts == 1 ? first : vqf_add(first, vqf_load((*out)[r + 1])), n);
+        }
     }
 }
 
