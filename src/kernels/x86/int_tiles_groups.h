@@ -1,17 +1,17 @@
 /*
- * Integer linears on tiles whose scale changes along the inputs. One block of 16 rows meets one panel: the sums
- * of a group leave their tile through memory and join the 16 registers of outputs, so that per group and output
- * there is one load, a conversion, a product of scales and a multiply-add. A tile that is stored right after its
- * multiplication makes the next wait, hence two sets of tiles in turn:
+ * Integer linears on tiles whose scale changes along the inputs. One block of 16 rows meets one panel: the
+ * sums of a group leave their tile through memory and join the 16 registers of outputs, so that per group and
+ * output there is one load, a conversion, a product of scales and a multiply-add. A tile that is stored right
+ * after its multiplication makes the next wait, hence two sets of tiles in turn:
  *
  *     multiply    g        g + 1          g + 2
  *     store                g              g + 1
  *     vectors              g - 1          g         y = fma(sum, w_scale x_scale, y)
  *
  * Codes are unpacked less their offsets, as signed bytes, a piece of a panel at a time for all blocks of the
- * pass. Where those do not fit a byte (8 bits with zero points), they stay unsigned and offsets times sums are
- * taken off each group. The values of a table are a signed high byte and an unsigned low one, each with a tile
- * of sums.
+ * pass. Where those do not fit a byte (8 bits with zero points), they stay unsigned and offsets times sums
+ * are taken off each group. The values of a table are a signed high byte and an unsigned low one, each with a
+ * tile of sums.
  */
 #ifndef GRAM_KERNELS_X86_INT_TILES_GROUPS_H
 #define GRAM_KERNELS_X86_INT_TILES_GROUPS_H
