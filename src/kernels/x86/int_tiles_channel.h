@@ -23,8 +23,15 @@ enum {
 /* Steps [step, step + steps) of CHANNEL_PANELS panels: the last again where there are fewer. */
 struct chunk {
     int64_t panel, step, steps;
+    bool is_last; /* of its panels */
     const uint8_t *codes[CHANNEL_PANELS];
 };
+
+/* The sums of a block, a tile a panel. */
+static inline tile_sums *channel_sums(const struct tile_pass *pass, int64_t block)
+{
+    return pass->scratch->out.sums + (block - pass->begin) * CHANNEL_PANELS;
+}
 
 static inline int64_t chunk_panel(const struct tile_pass *pass, const struct chunk *chunk, int64_t p)
 {
@@ -110,33 +117,26 @@ static inline void multiply_two(tile_sums *sums, const int8_t *x, const uint8_t 
     _tile_stored(1, sums[1], 64);
 }
 
-static inline void multiply_chunk(const struct tile_pass *pass, const struct chunk *chunk)
-{
-    const int64_t k = chunk->step * TILE_STEP, n = pass->end - pass->begin;
-    const bool is_first = chunk->step == 0;
-
-    for (int64_t b = 0; b < n; b += 2) {
-        tile_sums *sums = pass->scratch->out.sums + b * CHANNEL_PANELS;
-        const int8_t *x = tile_of(pass->acts, pass->begin + b, k);
-        for (int p = 0; p < CHANNEL_PANELS; p++)
-            tiles_fetch(chunk_codes(pass, chunk_panel(pass, chunk, p), chunk->step + chunk->steps),
-                        gram_quads_bytes(pass->w->bits, chunk->steps * TILE_QUADS), b, n);
-        for (int p = 0; p < CHANNEL_PANELS; p += 2)
-            if (b + 1 < n)
-                multiply_four(sums + p, sums + CHANNEL_PANELS + p, x,
-                              tile_of(pass->acts, pass->begin + b + 1, k), chunk->codes + p,
-                              chunk->steps, is_first);
-            else
-                multiply_two(sums + p, x, chunk->codes + p, chunk->steps, is_first);
-    }
-}
-
-/* What turns sums into outputs. */
+/* What turns the sums of a chunk's panels into outputs. */
 struct channel_end {
     int64_t outputs; /* that there are */
     vq minus_offsets[CHANNEL_PANELS];
     vqf w_scales[CHANNEL_PANELS];
 };
+
+static inline struct channel_end end_of(const struct tile_pass *pass, const struct chunk *chunk)
+{
+    const int64_t last = gram_min_i64(pass->w->rows, pass->last * GRAM_PANEL);
+    struct channel_end end = {.outputs = last - chunk->panel * GRAM_PANEL};
+
+    end.outputs = gram_min_i64(end.outputs, CHANNEL_PANELS * GRAM_PANEL);
+    for (int p = 0; p < CHANNEL_PANELS; p++) {
+        const int64_t at = chunk_panel(pass, chunk, p) * GRAM_PANEL;
+        end.minus_offsets[p] = vq_minus_offsets(pass->w, at);
+        end.w_scales[p] = vqf_scales(pass->w, at);
+    }
+    return end;
+}
 
 /* fma with 0 is the product, rounded once */
 ALWAYS_INLINE vqf channel_output(const struct channel_end *end, const struct gram_int_acts *acts,
@@ -149,9 +149,10 @@ ALWAYS_INLINE vqf channel_output(const struct channel_end *end, const struct gra
 
 /* The outputs of a row of x lie side by side: they are stored together. */
 static inline void store_block(const struct tile_pass *pass, const struct channel_end *end, int64_t block,
-                               int64_t panel, tile_sums *sums)
+                               int64_t panel)
 {
     const struct gram_int_acts *acts = pass->acts;
+    tile_sums *sums = channel_sums(pass, block);
     const int64_t rows = block_rows(pass, block);
     float *y = tile_outputs(pass, block, panel);
 
@@ -164,21 +165,49 @@ static inline void store_block(const struct tile_pass *pass, const struct channe
         }
 }
 
-static inline void store_panels(const struct tile_pass *pass, const struct chunk *chunk)
+/* The blocks [from, to) against a chunk: one or two. */
+static inline void multiply_blocks(const struct tile_pass *pass, const struct chunk *chunk, int64_t from,
+                                   int64_t to)
 {
-    const struct gram_int_panels *w = pass->w;
-    const int64_t last = gram_min_i64(w->rows, pass->last * GRAM_PANEL);
-    struct channel_end end = {.outputs = last - chunk->panel * GRAM_PANEL};
+    const int64_t k = chunk->step * TILE_STEP;
+    const int8_t *x = tile_of(pass->acts, from, k);
+    const bool is_first = chunk->step == 0;
 
-    for (int p = 0; p < CHANNEL_PANELS; p++) {
-        const int64_t at = chunk_panel(pass, chunk, p) * GRAM_PANEL;
-        end.minus_offsets[p] = vq_minus_offsets(w, at);
-        end.w_scales[p] = vqf_scales(w, at);
+    if (to - from == 2)
+        multiply_four(channel_sums(pass, from), channel_sums(pass, from + 1), x,
+                      tile_of(pass->acts, from + 1, k), chunk->codes, chunk->steps, is_first);
+    else
+        multiply_two(channel_sums(pass, from), x, chunk->codes, chunk->steps, is_first);
+}
+
+/* Bring the next chunk nearer, part `part` of `parts`: it is of the same panels, or of the next ones. */
+static inline void fetch_chunk(const struct tile_pass *pass, const struct chunk *chunk, int64_t part,
+                               int64_t parts)
+{
+    const int64_t bytes = gram_quads_bytes(pass->w->bits, CHANNEL_STEPS * TILE_QUADS);
+    const int64_t panel = chunk->panel + (chunk->is_last ? CHANNEL_PANELS : 0);
+    const int64_t step = chunk->is_last ? 0 : chunk->step + chunk->steps;
+
+    for (int64_t p = panel; p < gram_min_i64(panel + CHANNEL_PANELS, pass->last); p++)
+        tiles_fetch(chunk_codes(pass, p, step), bytes, part, parts);
+}
+
+/* Outputs are stored while later blocks are multiplied: their lines are far away. */
+static inline void run_chunk(const struct tile_pass *pass, const struct chunk *chunk)
+{
+    const struct channel_end end = end_of(pass, chunk);
+    const int64_t pairs = gram_ceil_div(pass->end - pass->begin, 2);
+    int64_t stored = pass->begin;
+
+    for (int64_t i = 0; i < pairs; i++) {
+        const int64_t from = pass->begin + 2 * i;
+        fetch_chunk(pass, chunk, i, pairs);
+        multiply_blocks(pass, chunk, from, gram_min_i64(from + 2, pass->end));
+        for (; chunk->is_last && stored < from; stored++)
+            store_block(pass, &end, stored, chunk->panel);
     }
-    end.outputs = gram_min_i64(end.outputs, CHANNEL_PANELS * GRAM_PANEL);
-    for (int64_t block = pass->begin; block < pass->end; block++)
-        store_block(pass, &end, block, chunk->panel,
-                    pass->scratch->out.sums + (block - pass->begin) * CHANNEL_PANELS);
+    for (; chunk->is_last && stored < pass->end; stored++)
+        store_block(pass, &end, stored, chunk->panel);
 }
 
 static inline void run_channels(const struct tile_pass *pass)
@@ -186,14 +215,13 @@ static inline void run_channels(const struct tile_pass *pass)
     const int64_t steps = gram_ceil_div(pass->w->cols, TILE_STEP);
     struct chunk chunk = {.panel = pass->first};
 
-    for (; chunk.panel < pass->last; chunk.panel += CHANNEL_PANELS) {
+    for (; chunk.panel < pass->last; chunk.panel += CHANNEL_PANELS)
         for (chunk.step = 0; chunk.step < steps; chunk.step += chunk.steps) {
             chunk.steps = gram_min_i64(CHANNEL_STEPS, steps - chunk.step);
+            chunk.is_last = chunk.step + chunk.steps == steps;
             load_chunk(pass, &chunk);
-            multiply_chunk(pass, &chunk);
+            run_chunk(pass, &chunk);
         }
-        store_panels(pass, &chunk);
-    }
 }
 
 #endif
