@@ -72,6 +72,9 @@ void check_quantize_i8(struct kcheck *c)
             for (int64_t k = 0; k < sizes[i]; k++) /* multiples of half a code when the top is in */
                 x[k] = k == 0 ? 127.5f : (float)((int)(gram_rng_u64(&c->rng) % 511) - 255) / 2.0f;
             expect_like_ref(c, x, sizes[i], "ties");
+            for (int64_t k = 0; k < sizes[i]; k++) /* ... or next to them, with a scale that is not exact */
+                x[k] = nextafterf(x[k] * 0.7f, k % 3 ? (k % 3 == 1 ? INFINITY : -INFINITY) : x[k] * 0.7f);
+            expect_like_ref(c, x, sizes[i], "near ties");
         }
         for (size_t o = 0; o < sizeof odd / sizeof odd[0]; o++) {
             float *x = place_floats(c, LEFT, sizes[i], UNIT);
