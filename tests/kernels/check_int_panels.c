@@ -21,6 +21,7 @@ struct shape {
     bool is_split;   /* activations in two parts */
     bool is_table;   /* codes choose values */
     bool high_first;
+    bool has_far_zeros; /* zero points that no code reaches */
     bool has_tiles; /* activations lie as tiles want them, whatever the level wants */
 };
 
@@ -75,6 +76,7 @@ static void make_weight(struct kcheck *c, struct linear *l, const struct shape *
     const int64_t groups = (s->cols + s->group - 1) / s->group, n = s->rows * groups;
     void *scales = filled((size_t)n * 4);
     int8_t *zeros = s->is_symmetric ? NULL : filled((size_t)n);
+    const int middle = 1 << (s->bits - 1);
 
     *w = (struct gram_weight){.rows = s->rows,
                               .cols = s->cols,
@@ -95,7 +97,7 @@ static void make_weight(struct kcheck *c, struct linear *l, const struct shape *
         if (s->is_table)
             l->w_scales[i] /= (float)GRAM_TABLE_ONE;
         if (zeros)
-            zeros[i] = (int8_t)(random_byte(c) % (1 << s->bits) - (1 << (s->bits - 1)));
+            zeros[i] = (int8_t)(random_byte(c) % (s->has_far_zeros ? 128 + middle : 2 * middle) - middle);
     }
 }
 
@@ -350,7 +352,7 @@ static void check_shape(struct kcheck *c, const struct shape *s)
 /* Every sum at its largest: what saturates or overflows shows. */
 static void check_extremes(struct kcheck *c, int bits)
 {
-    for (int64_t T = 1; T <= 7; T += 3) {
+    for (int64_t T = 1; T <= 10; T += 3) {
         struct shape s = {.bits = bits,
                           .is_symmetric = true,
                           .group = 1 << 16,
@@ -432,6 +434,7 @@ void check_int_linear(struct kcheck *c)
                                     .has_spans = i / 2 % 2,
                                     .scale_dtype = dtypes[turn % 3],
                                     .is_split = turn % 5 == 0,
+                                    .has_far_zeros = turn % 11 == 0,
                                     .group = groups[i / 4 % 7],
                                     .T = tokens[i / 28],
                                     .rows = rows[turn % 6],

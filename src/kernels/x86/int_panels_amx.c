@@ -4,7 +4,7 @@
 
 #include "kernels/variants.h"
 
-enum { FEW_ROWS = 4 /* for which weights are streamed, not multiplied: simd/int_few.h */ };
+enum { LEAST_ROWS = 8 /* of 16 in a tile: below, vectors are as fast */ };
 
 /* A group is all inputs, or as many as divide a step, or whole steps of which one piece can hold it. */
 static bool fits_tiles(const struct gram_int_acts *acts)
@@ -16,7 +16,7 @@ static bool fits_tiles(const struct gram_int_acts *acts)
 void gram_acts_layout__amx(struct gram_int_acts *acts)
 {
     gram_acts_layout__ref(acts);
-    if (acts->rows * acts->parts <= FEW_ROWS || !fits_tiles(acts))
+    if (acts->rows * acts->parts < LEAST_ROWS || !fits_tiles(acts))
         return;
     acts->height = TILE_ROWS;
     acts->run = GRAM_ACTS_TILE;
