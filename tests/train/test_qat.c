@@ -121,6 +121,13 @@ static struct gram_tune_options on_a_codebook(void)
     return o;
 }
 
+static struct gram_tune_options with_outliers(void)
+{
+    struct gram_tune_options o = plain();
+    o.scheme = "llm.int8";
+    return o;
+}
+
 static const struct {
     const char *name;
     struct gram_tune_options (*options)(void);
@@ -129,7 +136,7 @@ static const struct {
     {"observed", by_observed_ranges}, {"distilled", against_itself},
     {"coreset", by_a_coreset},     {"channels", by_channels},
     {"caches", through_caches},    {"self", on_its_own_words},
-    {"nf4", on_a_codebook},
+    {"nf4", on_a_codebook},        {"llm.int8", with_outliers},
 };
 enum { WAYS = sizeof ways / sizeof ways[0] };
 
