@@ -11,10 +11,10 @@ struct quantize_options {
     const char *out, *scheme, *method, *recipe, *scale_dtype;
     struct text_list rules;
     const char *transform, *calib, *observer;
-    int64_t calib_tokens, calib_context, seed, iterations;
+    int64_t calib_tokens, calib_context, seed, iterations, learn;
     double damping;
     uint64_t max_shard, memory;
-    bool lm_head, force, allow_nonfinite, no_act_order, no_sequential, correct_drift;
+    bool lm_head, force, allow_nonfinite, no_act_order, no_sequential, correct_drift, as_reference;
 };
 
 static const struct gram_choice *scale_dtypes(void)
@@ -63,6 +63,12 @@ static const struct option_row rows[] = {
     {.name = "correct-drift",
      .help = "aim at the outputs of the float model, though inputs are those of the quantized one; "
              "blocks run twice as often", .offset = AT(correct_drift)},
+    {.name = "learn", .type = OPTION_INT, .argument = "N", .fallback = "0", .low = 0, .high = 1e6,
+     .help = "passes over the calibration text in which codes and steps of whole blocks are learned "
+             "on what leaves the block", .offset = AT(learn)},
+    {.name = "as-reference",
+     .help = "gptq, ldlq, smoothquant and awq as their authors' implementations do it, without what gram "
+             "does beside", .offset = AT(as_reference)},
     {.name = "iterations", .type = OPTION_INT, .argument = "N", .fallback = "0", .low = -1, .high = 1e6,
      .help = "of iterative methods, -1 for none and 0 for the method's own", .offset = AT(iterations)},
     {.name = "seed", .type = OPTION_INT, .argument = "N", .fallback = "0", .low = 0, .high = 1e15,
@@ -181,6 +187,8 @@ static enum gram_status quantize(const struct invocation *in, const struct rules
     options.calibration_tokens = o->calib_tokens;
     options.calibration_context = o->calib_context;
     options.correct_drift = o->correct_drift;
+    options.as_reference = o->as_reference;
+    options.learn_epochs = o->learn;
     options.observer = o->observer;
     options.memory = o->memory;
     options.seed = (uint64_t)o->seed;

@@ -67,6 +67,10 @@ struct gram_quantize_options {
     bool sequential;          /* linears of a block see what those before them have become [true] */
     const char *observer;     /* of static activations: which range of them is kept; NULL = "minmax" */
     bool correct_drift;       /* aim at the float model's outputs on the quantized one's inputs [false] */
+    int64_t learn_epochs;     /* learn codes and steps on the outputs of whole blocks, in so many passes
+                                 over the calibration text; 0 = not [0] */
+    bool as_reference;        /* gptq, ldlq, smoothquant, awq: as their authors' implementations do it,
+                                 without what gram does beside [false] */
 };
 #define GRAM_QUANTIZE_OPTIONS_INIT                                                                   \
     {.struct_size = sizeof(struct gram_quantize_options), .max_shard_bytes = 5000000000u,          \

@@ -53,18 +53,36 @@ enum gram_status gram_blocks_bind_made(struct gram_blocks *b, size_t slot, struc
     return GRAM_OK;
 }
 
-enum gram_status gram_blocks_bind_floats(struct gram_blocks *b, size_t slot, struct gram_error *err)
+static enum gram_status bind_matrix(struct gram_blocks *b, size_t slot, const float *x,
+                                    struct gram_error *err)
 {
     const struct gram_weight_slot *at = &b->q->ck.desc.slots[slot];
 
     b->bindings[slot] = (struct gram_binding){
         .weight = {.rows = at->rows,
                    .cols = at->cols,
-                   .data = b->values[slot],
+                   .data = x,
                    .row_bytes = at->cols * (int64_t)sizeof(float),
                    .dtype = GRAM_F32},
     };
     return bind(b, slot, err);
+}
+
+enum gram_status gram_blocks_bind_floats(struct gram_blocks *b, size_t slot, struct gram_error *err)
+{
+    return bind_matrix(b, slot, b->values[slot], err);
+}
+
+enum gram_status gram_blocks_bind_held(struct gram_blocks *b, size_t slot, struct gram_error *err)
+{
+    const struct gram_coded *c = &b->held[slot]->coded;
+    float *x = gram_arena_take(&b->block_arena, (size_t)(c->rows * c->cols), sizeof *x);
+
+    if (!x)
+        return gram_fail_memory(err, b->units[slot]->slot->op);
+    for (int64_t r = 0; r < c->rows; r++)
+        gram_coded_row(c, r, x + r * c->cols);
+    return bind_matrix(b, slot, x, err);
 }
 
 enum gram_status gram_blocks_load(struct gram_blocks *b, size_t slot, struct gram_error *err)

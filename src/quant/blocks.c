@@ -8,12 +8,19 @@
 
 /* ---- who is made in memory ---- */
 
+/* Tables of values have no steps that weights could be learned in. */
+static bool is_learned(const struct quantize *q, const struct gram_unit *unit)
+{
+    return q->options->learn_epochs > 0 && unit->slot->layer >= 0 && !unit->how.scheme.codebook;
+}
+
 static bool is_in_memory(const struct quantize *q, const struct gram_unit *unit)
 {
     if (!unit->slot)
         return false;
     if (unit->how.scheme.kind == GRAM_SCHEME_CODES &&
-        (unit->how.scheme.is_static || !gram_method_streams(unit->how.method)))
+        (unit->how.scheme.is_static || !gram_method_streams(unit->how.method) ||
+         is_learned(q, unit)))
         return true;
     return q->transform && (unit->slot->layer >= 0 || q->transform->rewrites_outside);
 }
@@ -128,8 +135,12 @@ static enum gram_status code_slot(struct gram_blocks *b, size_t slot,
 {
     GRAM_TRY(gram_stream_poll(&b->q->stream, err));
     report(b, b->units[slot]->slot->op);
-    GRAM_TRY(gram_blocks_code(b, slot, stats, err));
     b->done++;
+    if (b->held && is_learned(b->q, b->units[slot])) {
+        GRAM_TRY(gram_blocks_hold(b, slot, stats, err));
+        return gram_blocks_bind_held(b, slot, err);
+    }
+    GRAM_TRY(gram_blocks_code(b, slot, stats, err));
     return b->is_calibrated ? gram_blocks_bind_made(b, slot, err) : GRAM_OK;
 }
 
@@ -283,6 +294,8 @@ static void keep_floats(struct gram_blocks *b)
 static void forget(struct gram_blocks *b)
 {
     memset(b->values, 0, b->q->ck.desc.n_slots * sizeof *b->values);
+    if (b->held)
+        memset(b->held, 0, b->q->ck.desc.n_slots * sizeof *b->held);
     gram_arena_reset(&b->block_arena);
 }
 
@@ -293,7 +306,10 @@ static enum gram_status make_block(struct gram_blocks *b, const struct gram_bloc
     keep_floats(b);
     if (b->q->transform)
         GRAM_TRY(transform(b, block->layer, block, err));
-    return make_stages(b, block, err);
+    if (b->held)
+        GRAM_TRY(gram_blocks_aim(b, block, err));
+    GRAM_TRY(make_stages(b, block, err));
+    return b->held ? gram_blocks_learn(b, block, err) : GRAM_OK;
 }
 
 /* Embedding, final norm and head: no block runs them, so there are no statistics. */

@@ -16,6 +16,15 @@
 #include "quant/transform.h"
 #include "quant/write.h"
 
+/* A linear whose codes are chosen. */
+struct gram_coding {
+    struct gram_unit *unit;
+    struct gram_problem problem;
+    float *original; /* [rows][cols]: solvers overwrite their weights */
+    struct gram_coded coded;
+    struct gram_solution solution;
+};
+
 struct gram_blocks {
     struct quantize *q;
     struct gram_kernels kernels;
@@ -33,6 +42,8 @@ struct gram_blocks {
     struct gram_boundary boundary;
     struct gram_boundary wanted;      /* if drift is corrected: the same in the float model, */
     struct gram_binding *floats;      /* [slots], and the block of it */
+    struct gram_boundary aims;     /* if blocks are learned: what should leave the block at hand, */
+    struct gram_coding **held;     /* [slots], and codes that are not written yet */
     uint64_t linears, done;        /* for progress */
 
     struct gram_arena arena, block_arena;
@@ -61,6 +72,8 @@ enum gram_status gram_blocks_bind_made(struct gram_blocks *blocks, size_t slot,
                                        struct gram_error *err);
 enum gram_status gram_blocks_bind_floats(struct gram_blocks *blocks, size_t slot,
                                          struct gram_error *err);
+/* Bind it to what the codes that are held stand for. */
+enum gram_status gram_blocks_bind_held(struct gram_blocks *blocks, size_t slot, struct gram_error *err);
 /* Read the slot's weights into blocks->values. GRAM_ENONFINITE names the place. */
 enum gram_status gram_blocks_load(struct gram_blocks *blocks, size_t slot, struct gram_error *err);
 
@@ -70,8 +83,22 @@ enum gram_status gram_blocks_load(struct gram_blocks *blocks, size_t slot, struc
  * be NULL. */
 enum gram_status gram_blocks_code(struct gram_blocks *blocks, size_t slot,
                                   const struct gram_input_stats *stats, struct gram_error *err);
+/* The same in two steps: choose, and keep in held[slot], values as they are; write, measured by stats. */
+enum gram_status gram_blocks_hold(struct gram_blocks *blocks, size_t slot,
+                                  const struct gram_input_stats *stats, struct gram_error *err);
+enum gram_status gram_blocks_store(struct gram_blocks *blocks, size_t slot,
+                                   const struct gram_input_stats *stats, struct gram_error *err);
 /* Write the slot's values as a tensor of floats. */
 enum gram_status gram_blocks_put_floats(struct gram_blocks *blocks, size_t slot,
                                         struct gram_error *err);
+
+/* ---- learn_block.c ---- */
+
+/* Run the block as it is bound, in floats: what should leave it. */
+enum gram_status gram_blocks_aim(struct gram_blocks *blocks, const struct gram_block *block,
+                                 struct gram_error *err);
+/* Learn the codes that are held, and write them. */
+enum gram_status gram_blocks_learn(struct gram_blocks *blocks, const struct gram_block *block,
+                                   struct gram_error *err);
 
 #endif

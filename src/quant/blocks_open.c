@@ -24,6 +24,8 @@ static const char *who_needs(const struct gram_blocks *b)
 
     if (q->transform && q->transform->needs)
         return q->transform->about->name;
+    if (q->options->learn_epochs > 0)
+        return "learning on whole blocks";
     for (int64_t i = 0; i < q->layout.n_units; i++) {
         const struct gram_unit *unit = &q->layout.units[i];
         if (gram_blocks_needs(b, unit))
@@ -100,6 +102,9 @@ enum gram_status gram_blocks_start(struct gram_blocks *b, struct gram_error *err
     if (b->floats)
         GRAM_TRY(gram_boundary_open(&b->wanted, b->corpus.tokens, b->q->ck.desc.hp.hidden, b->spills, folder,
                                     err));
+    if (b->held)
+        GRAM_TRY(gram_boundary_open(&b->aims, b->corpus.tokens, b->q->ck.desc.hp.hidden, b->spills, folder,
+                                    err));
     return gram_boundary_open(&b->boundary, b->corpus.tokens, b->q->ck.desc.hp.hidden, b->spills,
                               folder, err);
 }
@@ -130,10 +135,11 @@ static void identify(struct gram_blocks *b)
     char text[512];
 
     const int n = snprintf(
-        text, sizeof text, "%s %s %s %" PRId64 " %" PRIu64 " %a %d %" PRId64 " %d %s %d",
+        text, sizeof text, "%s %s %s %" PRId64 " %" PRIu64 " %a %d %" PRId64 " %d %s %d %" PRId64 " %d",
         b->corpus.hash, b->q->transform ? b->q->transform->about->name : "none",
         gram_runtime_cpu(b->q->rt), o->calibration_context, o->seed, o->damping, o->act_order,
-        o->iterations, o->sequential, b->observer->about->name, o->correct_drift);
+        o->iterations, o->sequential, b->observer->about->name, o->correct_drift,
+        o->learn_epochs, o->as_reference);
     gram_sha256_init(&hash);
     gram_sha256_add(&hash, text, (size_t)n);
     gram_sha256_hex(&hash, b->q->calibration);
@@ -148,7 +154,9 @@ static bool take_tables(struct gram_blocks *b)
     b->values = gram_arena_take(&b->arena, n, sizeof *b->values);
     if (b->q->options->correct_drift && b->is_calibrated)
         b->floats = gram_arena_take(&b->arena, n, sizeof *b->floats);
-    if (!b->units || !b->bindings || !b->values)
+    if (b->q->options->learn_epochs > 0)
+        b->held = gram_arena_take(&b->arena, n, sizeof *b->held);
+    if (!b->units || !b->bindings || !b->values || (b->q->options->learn_epochs > 0 && !b->held))
         return false;
     for (int64_t i = 0; i < b->q->layout.n_units; i++) {
         struct gram_unit *unit = &b->q->layout.units[i];
@@ -197,6 +205,7 @@ void gram_blocks_close(struct gram_blocks *b)
     gram_runner_close(&b->runner);
     gram_boundary_close(&b->boundary);
     gram_boundary_close(&b->wanted);
+    gram_boundary_close(&b->aims);
     gram_corpus_reset(&b->corpus);
     gram_checkpoint_reset(&b->made);
     gram_graph_reset(&b->graph);

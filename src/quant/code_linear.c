@@ -26,35 +26,25 @@ static void begin_result(struct gram_unit *unit)
     unit->result = fresh;
 }
 
-/* A linear at work. */
-struct work {
-    struct gram_blocks *blocks;
-    struct gram_unit *unit;
-    struct gram_problem problem;
-    float *original; /* solvers overwrite their weights */
-    struct gram_coded coded;
-    struct gram_solution solution;
-    struct gram_arena arena;
-};
-
-static enum gram_status open_work(struct work *w, struct gram_error *err)
+/* Memory comes from `arena`. */
+static enum gram_status open_coding(struct gram_coding *w, struct gram_arena *arena, struct gram_error *err)
 {
     const struct gram_scheme *scheme = &w->unit->how.scheme;
     const struct gram_grid grid = gram_unit_grid(w->unit);
     const struct gram_problem *p = &w->problem;
     const size_t count = (size_t)(p->rows * p->cols);
 
-    w->original = gram_arena_take(&w->arena, count, sizeof *w->original);
+    w->original = gram_arena_take(arena, count, sizeof *w->original);
     if (!w->original ||
         !gram_coded_open(&w->coded, &grid, p->rows, p->cols, gram_scheme_span(scheme, p->cols),
-                         scheme->granularity == GRAM_PER_TENSOR, &w->arena))
+                         scheme->granularity == GRAM_PER_TENSOR, arena))
         return gram_fail_memory(err, p->name);
     memcpy(w->original, p->w, count * sizeof *w->original);
     return GRAM_OK;
 }
 
 /* Arithmetic that broke down is no reason to lose the job: scale search always works. */
-static enum gram_status solve(struct work *w, struct gram_error *err)
+static enum gram_status solve(struct gram_blocks *b, struct gram_coding *w, struct gram_error *err)
 {
     const struct gram_problem *p = &w->problem;
     struct gram_error inner = {0};
@@ -64,7 +54,7 @@ static enum gram_status solve(struct work *w, struct gram_error *err)
     enum gram_status status = w->unit->how.method->solve(&w->coded, p, &w->solution, &inner);
 
     if (status == GRAM_ENUMERIC) {
-        gram_quantize_warn(w->blocks->q, "%s; %s is quantized by mse instead", inner.message,
+        gram_quantize_warn(b->q, "%s; %s is quantized by mse instead", inner.message,
                            p->name);
         memcpy(p->w, w->original, (size_t)(p->rows * p->cols) * sizeof *p->w);
         w->unit->result.fell_back = true;
@@ -82,14 +72,14 @@ static float find_act_scale(const struct gram_observer *observer, const struct g
     return gram_levels_scale(&levels, clip.low, clip.high).scale;
 }
 
-static enum gram_status store(struct work *w, struct gram_error *err)
+static enum gram_status store(struct gram_blocks *b, struct gram_coding *w, struct gram_error *err)
 {
-    const struct gram_writer writer = writer_of(w->blocks);
+    const struct gram_writer writer = writer_of(b);
     struct gram_unit_result *result = &w->unit->result;
     const struct gram_problem *p = &w->problem;
 
     if (w->unit->how.scheme.is_static)
-        w->unit->act_scale = find_act_scale(w->blocks->observer, p->stats);
+        w->unit->act_scale = find_act_scale(b->observer, p->stats);
     gram_solution_measure(&w->solution, &w->coded, w->original, p);
     if (w->solution.weight_error < 0)
         return gram_fail_memory(err, p->name);
@@ -99,15 +89,14 @@ static enum gram_status store(struct work *w, struct gram_error *err)
     result->output_error = w->solution.output_error;
     result->damping = w->solution.damping_used;
     result->tokens = p->stats ? (uint64_t)p->stats->tokens : 0;
-    return settle(w->blocks, w->unit, err);
+    return settle(b, w->unit, err);
 }
 
-enum gram_status gram_blocks_code(struct gram_blocks *b, size_t slot,
-                                  const struct gram_input_stats *stats, struct gram_error *err)
+static struct gram_coding coding_of(struct gram_blocks *b, size_t slot, const struct gram_input_stats *stats)
 {
     const struct gram_weight_slot *at = &b->q->ck.desc.slots[slot];
-    struct work w = {
-        .blocks = b,
+
+    return (struct gram_coding){
         .unit = b->units[slot],
         .problem = {.name = at->op,
                     .w = b->values[slot],
@@ -118,17 +107,57 @@ enum gram_status gram_blocks_code(struct gram_blocks *b, size_t slot,
                     .pool = b->q->rt->pool,
                     .kernels = &b->kernels},
     };
+}
 
-    begin_result(w.unit);
-    enum gram_status status = open_work(&w, err);
+static enum gram_status choose(struct gram_blocks *b, struct gram_coding *w, struct gram_arena *arena,
+                               struct gram_error *err)
+{
+    begin_result(w->unit);
+    GRAM_TRY(open_coding(w, arena, err));
+    return solve(b, w, err);
+}
+
+/* Solvers overwrite their weights, with which the float model is run. */
+static void restore(const struct gram_coding *w)
+{
+    if (w->original)
+        memcpy(w->problem.w, w->original, (size_t)(w->problem.rows * w->problem.cols) * sizeof(float));
+}
+
+enum gram_status gram_blocks_code(struct gram_blocks *b, size_t slot,
+                                  const struct gram_input_stats *stats, struct gram_error *err)
+{
+    struct gram_coding w = coding_of(b, slot, stats);
+    struct gram_arena arena = {0};
+
+    enum gram_status status = choose(b, &w, &arena, err);
     if (status == GRAM_OK)
-        status = solve(&w, err);
-    if (status == GRAM_OK)
-        status = store(&w, err);
-    if (w.original && b->floats) /* what the float model is run with */
-        memcpy(w.problem.w, w.original, (size_t)(at->rows * at->cols) * sizeof *w.original);
-    gram_arena_reset(&w.arena);
+        status = store(b, &w, err);
+    if (b->floats)
+        restore(&w);
+    gram_arena_reset(&arena);
     return status;
+}
+
+enum gram_status gram_blocks_hold(struct gram_blocks *b, size_t slot,
+                                  const struct gram_input_stats *stats, struct gram_error *err)
+{
+    struct gram_coding *w = gram_arena_take(&b->block_arena, 1, sizeof *w);
+
+    if (!w)
+        return gram_fail_memory(err, b->units[slot]->slot->op);
+    *w = coding_of(b, slot, stats);
+    GRAM_TRY(choose(b, w, &b->block_arena, err));
+    restore(w);
+    b->held[slot] = w;
+    return GRAM_OK;
+}
+
+enum gram_status gram_blocks_store(struct gram_blocks *b, size_t slot,
+                                   const struct gram_input_stats *stats, struct gram_error *err)
+{
+    b->held[slot]->problem.stats = stats;
+    return store(b, b->held[slot], err);
 }
 
 enum gram_status gram_blocks_put_floats(struct gram_blocks *b, size_t slot, struct gram_error *err)

@@ -30,8 +30,13 @@ static enum gram_status read_options(struct quantize *q, struct gram_error *err)
     q->method_options.act_order = o->act_order;
     q->method_options.iterations = o->iterations;
     q->method_options.seed = o->seed;
+    if (o->as_reference) {
+        q->method_options.static_groups = q->method_options.mse_steps = false;
+        q->method_options.iterations = -1;
+    }
     q->transform_options = (struct gram_transform_options)GRAM_TRANSFORM_OPTIONS_INIT;
     q->transform_options.seed = o->seed;
+    q->transform_options.as_reference = o->as_reference;
     if (!(o->damping > 0.0 && o->damping <= 1.0))
         return gram_fail(err, GRAM_EINVAL, "damping is %g, must be above 0 and at most 1", o->damping);
     return gram_transform_find(&q->transform, o->transform ? o->transform : "none", err);

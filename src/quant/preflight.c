@@ -62,13 +62,28 @@ static int64_t activation_bytes(const struct gram_blocks *b)
     return 4 * rows * floats;
 }
 
+/* What learning on a block takes beside: linears as held, bound, learned, with gradients and Adam's moments;
+ * the values of a batch and their gradients. */
+static int64_t learning_bytes(const struct gram_blocks *b)
+{
+    const struct gram_model_desc *desc = &b->q->ck.desc;
+    int64_t weights = 0;
+
+    for (size_t i = 0; b->held && i < desc->n_slots; i++) {
+        const struct gram_weight_slot *slot = &desc->slots[i];
+        if (slot->kind == GRAM_KIND_LINEAR && slot->layer == 0)
+            weights += slot->rows * slot->cols;
+    }
+    return b->held ? 42 * weights + 4 * activation_bytes(b) : 0;
+}
+
 void gram_preflight_estimate(struct gram_preflight *out, const struct gram_blocks *b)
 {
     const uint64_t limit = b->q->options->memory;
-    const int64_t boundary = 4 * b->corpus.tokens * b->q->ck.desc.hp.hidden * (b->floats ? 2 : 1) +
+    const int64_t boundary = 4 * b->corpus.tokens * b->q->ck.desc.hp.hidden * (1 + !!b->floats + !!b->held) +
                              drift_bytes(b, false) - drift_bytes(b, true);
     const int64_t rest = FIXED + largest_block(b) + activation_bytes(b) + drift_bytes(b, true) +
-                         12 * b->corpus.tokens;
+                         learning_bytes(b) + 12 * b->corpus.tokens;
 
     out->spills = limit && (uint64_t)(rest + boundary) > limit;
     out->memory = (uint64_t)(rest + (out->spills ? 0 : boundary));

@@ -18,14 +18,15 @@ struct gram_weights {
 };
 
 struct gram_transform_options {
-    double alpha;     /* smoothquant: share of the difficulty that weights take over [0.5]; < 0: searched */
+    double alpha;     /* smoothquant: share of the difficulty that weights take over; < 0: searched in each
+                         place, 0.5 as_reference [-1] */
     int grid;         /* awq: ratios tried [20] */
     bool clip;        /* awq: search for clipping too, which is no longer the same function [true] */
     uint64_t seed;    /* rotate: of the signs */
     bool as_reference; /* no more places than the reference implementation: smoothquant behind norms alone,
                           awq not where heads share values; awq clips whatever the method [false] */
 };
-#define GRAM_TRANSFORM_OPTIONS_INIT {0.5, 20, true, 0, false}
+#define GRAM_TRANSFORM_OPTIONS_INIT {-1, 20, true, 0, false}
 
 /* A block at work. */
 struct gram_transform_call {

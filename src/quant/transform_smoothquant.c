@@ -12,6 +12,7 @@
 #include "quant/trial.h"
 
 static const float least_scale = 1e-5f; /* as in the reference */
+static const double reference_alpha = 0.5;
 
 /* s[channels]; a channel that is always zero stays as it is. */
 static void scales_for(float *s, const struct gram_rescale *at, const float *x, const float *w,
@@ -59,7 +60,8 @@ static bool search_alpha(struct smoothing *job, double *alpha)
 static bool smooth(struct smoothing *job, struct gram_arena *arena)
 {
     const struct gram_rescale *at = job->at;
-    double alpha = job->call->options->alpha;
+    const struct gram_transform_options *options = job->call->options;
+    double alpha = options->as_reference && options->alpha < 0 ? reference_alpha : options->alpha;
     float *columns = gram_arena_take(arena, (size_t)at->cols, sizeof *columns);
 
     job->x = gram_arena_take(arena, (size_t)at->channels, sizeof *job->x);

@@ -1,6 +1,7 @@
 #include "train/fake.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "quant/steps.h"
 
@@ -51,6 +52,30 @@ static float share_of(const struct gram_grid *grid, int64_t weights)
     return (float)(1.0 / sqrt((double)weights * fmax(1.0, most)));
 }
 
+/* Everything but the steps. */
+static enum gram_status open_tables(struct gram_fake *f, struct gram_arena *arena, struct gram_error *err)
+{
+    const struct gram_coded *c = &f->coded;
+
+    f->n_steps = c->is_one ? 1 : c->rows * c->groups;
+    f->quantized = take(arena, c->rows * c->cols);
+    f->logs = take(arena, f->n_steps);
+    f->g_logs = take(arena, f->n_steps);
+    f->first = take(arena, f->n_steps);
+    f->row_logs = gram_arena_take(arena, (size_t)c->rows, sizeof *f->row_logs);
+    if (!f->quantized || !f->logs || !f->g_logs || !f->first || !f->row_logs)
+        return gram_fail_memory(err, "fake quantization");
+    find_ends(f);
+    f->share = share_of(&c->grid, c->is_one ? c->rows * c->cols : c->span);
+    return GRAM_OK;
+}
+
+static void remember_first(struct gram_fake *f)
+{
+    for (int64_t i = 0; i < f->n_steps; i++)
+        f->first[i] = f->coded.steps[i].scale;
+}
+
 enum gram_status gram_fake_open(struct gram_fake *f, const struct gram_grid *grid, int64_t rows,
                                 int64_t cols, int64_t span, bool is_one, const float *w,
                                 struct gram_pool *pool, struct gram_arena *arena,
@@ -61,19 +86,21 @@ enum gram_status gram_fake_open(struct gram_fake *f, const struct gram_grid *gri
     *f = (struct gram_fake){.w = w};
     if (!gram_coded_open(&f->coded, grid, rows, cols, span, is_one, arena))
         return gram_fail_memory(err, "fake quantization");
-    f->n_steps = is_one ? 1 : rows * f->coded.groups;
-    f->quantized = take(arena, rows * cols);
-    f->logs = take(arena, f->n_steps);
-    f->g_logs = take(arena, f->n_steps);
-    f->first = take(arena, f->n_steps);
-    f->row_logs = gram_arena_take(arena, (size_t)rows, sizeof *f->row_logs);
-    if (!f->quantized || !f->logs || !f->g_logs || !f->first || !f->row_logs)
-        return gram_fail_memory(err, "fake quantization");
-    find_ends(f);
-    f->share = share_of(grid, is_one ? rows * cols : span);
+    GRAM_TRY(open_tables(f, arena, err));
     gram_steps_find(&f->coded, w, &rule, pool);
-    for (int64_t i = 0; i < f->n_steps; i++)
-        f->first[i] = f->coded.steps[i].scale;
+    remember_first(f);
+    return GRAM_OK;
+}
+
+enum gram_status gram_fake_resume(struct gram_fake *f, const struct gram_coded *from, const float *w,
+                                  struct gram_arena *arena, struct gram_error *err)
+{
+    *f = (struct gram_fake){.w = w};
+    if (!gram_coded_open(&f->coded, &from->grid, from->rows, from->cols, from->span, from->is_one, arena))
+        return gram_fail_memory(err, "fake quantization");
+    GRAM_TRY(open_tables(f, arena, err));
+    memcpy(f->coded.steps, from->steps, (size_t)f->n_steps * sizeof *from->steps);
+    remember_first(f);
     return GRAM_OK;
 }
 

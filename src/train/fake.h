@@ -29,6 +29,10 @@ enum gram_status gram_fake_open(struct gram_fake *fake, const struct gram_grid *
                                 struct gram_pool *pool, struct gram_arena *arena,
                                 struct gram_error *err);
 
+/* The same from codes and steps that were chosen before, of w that rounds to them. */
+enum gram_status gram_fake_resume(struct gram_fake *fake, const struct gram_coded *from, const float *w,
+                                  struct gram_arena *arena, struct gram_error *err);
+
 /* Steps from the logs, codes and quantized from w. */
 void gram_fake_fill(struct gram_fake *fake, struct gram_pool *pool);
 /* g[rows][cols] is d loss / d quantized and becomes d loss / d w; g_logs is added to. */

@@ -44,6 +44,23 @@ class Calibrated(Case):
         return self.assertDone(gram("eval", self.path(out), "--text", self.held_out, "--reference", model(),
                                     "--max-tokens", "1024", "--ctx", "128", "--json")).json["kl_mean"]
 
+    def hold_bytes(self, *options):
+        """Other threads give the same bytes, and so does going on after a kill."""
+        began = time.time()
+        self.quantize("whole", *options, "-t", "1")
+        seconds = time.time() - began
+        whole = contents(self.path("whole"))
+        self.quantize("threads", *options, "-t", "3")
+        self.assertEqual(contents(self.path("threads")), whole)
+        command = self.command("killed", *options)
+        job = subprocess.Popen([GRAM, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.6 * seconds)
+        job.kill()
+        job.wait()
+        if not os.path.exists(self.path("killed")):
+            self.assertDone(gram(*command))
+        self.assertEqual(contents(self.path("killed")), whole)
+
     def certificate(self, out):
         with open(self.path(out, "gram.json")) as f:
             return json.load(f)
@@ -55,6 +72,11 @@ class Quality(Calibrated):
             self.quantize("rtn", scheme, "rtn", "--force")
             self.quantize("gptq", scheme, "gptq", "--force")
             self.assertLess(self.divergence("gptq"), 0.8 * self.divergence("rtn"), scheme)
+
+    def test_the_authors_way_is_there_to_compare(self):
+        self.quantize("ours", "w3a16-g32", "gptq")
+        self.quantize("theirs", "w3a16-g32", "gptq", "--as-reference")
+        self.assertLess(self.divergence("ours"), self.divergence("theirs"))
 
     def test_every_method_is_as_good_as_rounding_or_refused(self):
         some = ("--force", "--rule", "layers.[1-9].*=keep", "--iterations", "40")
@@ -96,24 +118,34 @@ class Drift(Calibrated):
         self.assertLess(self.divergence("corrected"), 0.8 * self.divergence("plain"))
 
     def test_neither_threads_nor_a_kill_changes_the_bytes(self):
-        began = time.time()
-        self.quantize("whole", "w2a16-g32", "gptq", "--correct-drift", "-t", "1")
-        seconds = time.time() - began
-        whole = contents(self.path("whole"))
-        self.quantize("threads", "w2a16-g32", "gptq", "--correct-drift", "-t", "3")
-        self.assertEqual(contents(self.path("threads")), whole)
-        command = self.command("killed", "w2a16-g32", "gptq", "--correct-drift")
-        job = subprocess.Popen([GRAM, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(0.6 * seconds)
-        job.kill()
-        job.wait()
-        if not os.path.exists(self.path("killed")):
-            self.assertDone(gram(*command))
-        self.assertEqual(contents(self.path("killed")), whole)
+        self.hold_bytes("w2a16-g32", "gptq", "--correct-drift")
 
     def test_not_behind_a_transform(self):
         r = gram(*self.command("out", "w4a16-g32", "gptq", "--correct-drift", "--transform", "smoothquant"))
         self.assertFails(r, 1, "drift")
+
+
+class Learning(Calibrated):
+    """Codes and steps of whole blocks, learned on what leaves them."""
+    def hold_gain(self, scheme, method, *more):
+        options = (scheme, method, "--rule", "layers.[1-9].*=keep", "--calib-tokens", "8192", *more)
+        self.quantize("plain", *options)
+        self.quantize("learned", *options, "--learn", "4")
+        self.assertLess(self.divergence("learned"), 0.9 * self.divergence("plain"))
+
+    def test_it_is_nearer_to_the_reference(self):
+        self.hold_gain("w2a16-g32", "gptq")
+
+    def test_rounding_to_nearest_is_a_start_too(self):
+        self.hold_gain("w3a16-g32", "rtn")
+
+    def test_neither_threads_nor_a_kill_changes_the_bytes(self):
+        self.hold_bytes("w2a16-g32", "gptq", "--correct-drift", "--rule", "layers.[2-9].*=keep",
+                        "--calib-tokens", "512", "--learn", "2")
+
+    def test_it_needs_text(self):
+        r = gram("quantize", model(), "-o", self.path("out"), "-s", "w4a16-g32", "--learn", "1")
+        self.assertFails(r, 2, "learning on whole blocks needs calibration")
 
 
 class StaticActivations(Calibrated):

@@ -85,7 +85,7 @@ static void smoothquant_leaves_every_architecture_as_it_is(void **state)
     struct gram_transform_options options = GRAM_TRANSFORM_OPTIONS_INIT;
     (void)state;
     hold_on_every_model("smoothquant", "w8a8", &options);
-    options.alpha = -1;
+    options.alpha = 0.5;
     hold_on_every_model("smoothquant", "w8a8", &options);
 }
 
