@@ -107,13 +107,35 @@ static inline void unpack_piece(const struct tile_pass *pass, const struct piece
     TILES_SEE(pass->scratch);
 }
 
-/* A block of rows and a piece of a panel. */
+/* A block of rows and a piece of a panel, in numbers of its own: a store of tiles might change any other, for
+ * all that the compiler knows. */
 struct block_run {
-    const struct tile_pass *pass;
-    const struct piece *piece;
-    int64_t block;
+    struct gram_int_panels w;
+    const int8_t *x;       /* of the block */
+    const float *x_scales; /* from one group to the next: x_step */
+    const int32_t *x_sums;
+    const uint8_t *codes; /* of the first group of the piece */
+    int64_t x_step, first, last, at, width, bytes;
     tile_sums (*sums)[2]; /* of each set: a tile, and one for the low bytes of a table */
 };
+
+static inline struct block_run run_of(const struct tile_pass *pass, const struct piece *piece, int64_t block,
+                                      tile_sums (*sums)[2])
+{
+    const struct gram_int_acts *acts = pass->acts;
+    return (struct block_run){.w = *pass->w,
+                              .x = tile_of(acts, block, 0),
+                              .x_scales = gram_block_scale(acts, block, 0),
+                              .x_sums = gram_block_sum(acts, block, 0),
+                              .codes = pass->scratch->codes,
+                              .x_step = acts->spans > 1 ? TILE_ROWS : 0,
+                              .first = piece->first,
+                              .last = piece->last,
+                              .at = piece->panel * pass->w->groups * GRAM_PANEL,
+                              .width = piece->width,
+                              .bytes = piece->bytes,
+                              .sums = sums};
+}
 
 /* A plane of a group against a block: a tile of sums. */
 #define MULTIPLY_PLANE(sums, left, right, multiply, x, codes, end, width)                          \
@@ -130,23 +152,21 @@ struct block_run {
 #define MULTIPLY_GROUP(sums, low_sums, left, right)                                                \
     do {                                                                                           \
         if (kind == UNSIGNED)                                                                      \
-            MULTIPLY_PLANE(sums, left, right, _tile_dpbsud, x, codes, end, piece->width);          \
+            MULTIPLY_PLANE(sums, left, right, _tile_dpbsud, x, codes, end, run->width);            \
         else                                                                                       \
-            MULTIPLY_PLANE(sums, left, right, _tile_dpbssd, x, codes, end, piece->width);          \
+            MULTIPLY_PLANE(sums, left, right, _tile_dpbssd, x, codes, end, run->width);            \
         if (has_table(kind))                                                                       \
-            MULTIPLY_PLANE(low_sums, left, right, _tile_dpbsud, x, codes + piece->bytes,           \
-                           end + piece->bytes, piece->width);                                      \
+            MULTIPLY_PLANE(low_sums, left, right, _tile_dpbsud, x, codes + run->bytes,             \
+                           end + run->bytes, run->width);                                          \
     } while (0)
 
 /* Group g into the tiles of a set, 0 and 1 or 2 and 3. */
 ALWAYS_INLINE void multiply_group(const struct block_run *run, int64_t g, int set, enum groups_kind kind)
 {
-    const struct piece *piece = run->piece;
-    const struct gram_int_panels *w = run->pass->w;
-    const int8_t *x = tile_of(run->pass->acts, run->block, g * w->group);
-    const int64_t step = piece->bytes * (has_table(kind) ? 2 : 1);
-    const uint8_t *codes = run->pass->scratch->codes + (g - piece->first) * step;
-    const uint8_t *end = codes + gram_group_inputs(w, g) * GRAM_PANEL; /* or in the last step */
+    const int64_t k = g * run->w.group;
+    const int8_t *x = run->x + k / TILE_STEP * TILE_BYTES + k % TILE_STEP;
+    const uint8_t *codes = run->codes + (g - run->first) * run->bytes * (has_table(kind) ? 2 : 1);
+    const uint8_t *end = codes + gram_group_inputs(&run->w, g) * GRAM_PANEL; /* or in the last step */
 
     if (set == 0)
         MULTIPLY_GROUP(0, 1, 4, 6);
@@ -184,13 +204,11 @@ ALWAYS_INLINE vq group_sum(tile_sums *sums, vq minus_offsets, const int32_t *x_s
 /* The sums of group g join the outputs. */
 ALWAYS_INLINE void add_group(vqf *y, const struct block_run *run, int64_t g, int set, enum groups_kind kind)
 {
-    const struct gram_int_acts *acts = run->pass->acts;
-    const struct gram_int_panels *w = run->pass->w;
-    const int64_t at = (run->piece->panel * w->groups + g) * GRAM_PANEL;
-    const float *x_scales = gram_block_scale(acts, run->block, gram_acts_span(acts, g));
-    const int32_t *x_sums = gram_block_sum(acts, run->block, g);
-    const vqf w_scales = vqf_scales(w, at);
-    const vq minus_offsets = kind == UNSIGNED ? vq_minus_offsets(w, at) : vq_zero();
+    const int64_t at = run->at + g * GRAM_PANEL;
+    const float *x_scales = run->x_scales + g * run->x_step;
+    const int32_t *x_sums = run->x_sums + g * TILE_ROWS;
+    const vqf w_scales = vqf_scales(&run->w, at);
+    const vq minus_offsets = kind == UNSIGNED ? vq_minus_offsets(&run->w, at) : vq_zero();
 
     UNROLL_ROWS
     for (int t = 0; t < TILE_ROWS; t++)
@@ -202,10 +220,10 @@ ALWAYS_INLINE void add_group(vqf *y, const struct block_run *run, int64_t g, int
  * vectors add the one before it, which has arrived in memory by now. */
 ALWAYS_INLINE void pass_group(vqf *y, const struct block_run *run, int64_t g, int set, enum groups_kind kind)
 {
-    if (g + 1 < run->piece->last)
+    if (g + 1 < run->last)
         multiply_group(run, g + 1, 1 - set, kind);
     store_sums(run, set, kind);
-    if (g > run->piece->first)
+    if (g > run->first)
         add_group(y, run, g - 1, 1 - set, kind);
 }
 
@@ -213,7 +231,7 @@ ALWAYS_INLINE void run_block(const struct tile_pass *pass, const struct piece *p
                              tile_floats *out, enum groups_kind kind)
 {
     _Alignas(64) tile_sums sums[2][2];
-    const struct block_run run = {pass, piece, block, sums};
+    const struct block_run run = run_of(pass, piece, block, sums);
     int64_t g = piece->first;
     vqf y[TILE_ROWS];
 
