@@ -147,7 +147,8 @@ static double greatest_input(const struct gram_trial *trial, const struct gram_s
         double x = (double)stats->absmax[k];
         if (!scheme->is_static)
             x = fmin(x, 3.0 * sqrt(fmax(0.0, (double)stats->gram[k * stats->cols + k])));
-        greatest = fmax(greatest, x / (double)trial->s[k]);
+        x /= (double)trial->s[k];
+        greatest = x > greatest ? x : greatest; /* fmax here and gcc 12 for aarch64 gives up */
     }
     return scheme->act_outlier > 0 ? fmin(greatest, (double)scheme->act_outlier) : greatest;
 }
