@@ -1,6 +1,6 @@
 /*
  * A pool that spins briefly before it sleeps: a forward pass is hundreds of short loops, and waking a
- * sleeping thread costs more than most of them. Chunks are taken one by one from an atomic word that also
+ * sleeping thread costs more than most of them. Chunks are taken from an atomic word that also
  * names the loop, so a worker that comes late finds nothing to do, and nobody waits for it: a loop is over
  * when its chunks are done, not when every worker has seen it.
  */
@@ -89,17 +89,31 @@ static bool spin(const struct gram_pool *pool, bool (*is_over)(const struct gram
     }
 }
 
+/* How many chunks are taken at once: fewer and fewer, so that threads seldom meet and yet end together
+ * (Polychronopoulos & Kuck 1987, guided self-scheduling). */
+static uint32_t portion(const struct gram_pool *pool, uint32_t left)
+{
+    const uint32_t share = left / (2 * (uint32_t)pool->threads);
+    return share > 0 ? share : 1;
+}
+
+static void do_chunks(struct gram_pool *pool, int64_t first, int64_t n, int worker)
+{
+    for (int64_t begin = first * pool->chunk; n > 0; n--, begin += pool->chunk)
+        pool->fn(pool->context, begin, gram_min_i64(begin + pool->chunk, pool->count), worker);
+}
+
 /* Take and do chunks of `loop` until none is left or another loop has begun. */
 static void take_chunks(struct gram_pool *pool, uint32_t loop, int worker)
 {
     uint64_t ticket = atomic_load(&pool->ticket);
 
     while (loop_of(ticket) == loop && chunks_of(ticket) > 0) {
-        if (!atomic_compare_exchange_weak(&pool->ticket, &ticket, ticket - 1))
+        const uint32_t n = portion(pool, chunks_of(ticket));
+        if (!atomic_compare_exchange_weak(&pool->ticket, &ticket, ticket - n))
             continue;
-        const int64_t begin = (pool->n_chunks - chunks_of(ticket)) * pool->chunk;
-        pool->fn(pool->context, begin, gram_min_i64(begin + pool->chunk, pool->count), worker);
-        if (atomic_fetch_sub(&pool->unfinished, 1) == 1 && atomic_load(&pool->is_caller_asleep)) {
+        do_chunks(pool, pool->n_chunks - chunks_of(ticket), n, worker);
+        if (atomic_fetch_sub(&pool->unfinished, n) == n && atomic_load(&pool->is_caller_asleep)) {
             pthread_mutex_lock(&pool->sleep_lock);
             pthread_cond_signal(&pool->done);
             pthread_mutex_unlock(&pool->sleep_lock);

@@ -83,7 +83,7 @@ static void pieces_and_threads_change_no_bit_of_any_cache(void **state)
 }
 
 static const char *const schemes[] = {"w8a16", "w6a16", "w5a16-g64", "w4a16", "w4a16-g32-asym",
-                                      "w3a16", "w2a16-g64", "w8a16-tensor"};
+                                      "w3a16", "w2a16-g64", "w8a16-tensor", "nf4", "fp4"};
 
 static void integer_activations_are_as_precise_as_floats(void **state)
 {

@@ -64,29 +64,62 @@ ALWAYS_INLINE void few_step(vq (*sums)[INT_MOST_CHAINS], const uint8_t *in, cons
     }
 }
 
-ALWAYS_INLINE void ask_ahead(const uint8_t *in, int64_t bytes)
+/* P panels side by side, being read. */
+struct few_reader {
+    const uint8_t *in;  /* in the first */
+    const uint8_t *end; /* of the first */
+    int64_t panel_bytes;
+};
+
+ALWAYS_INLINE struct few_reader few_reader_at(const struct gram_int_panels *w, int64_t panel,
+                                              int64_t g)
 {
-    UNROLL
-    for (int64_t i = 0; i < bytes; i += 64)
-        __builtin_prefetch(in + INT_AHEAD + i);
+    const uint8_t *first = w->codes + panel * w->panel_bytes;
+    return (struct few_reader){first + gram_group_offset(w, g), first + w->panel_bytes,
+                               w->panel_bytes};
 }
 
-/* Adds the products of n quads of P panels, panel_bytes apart, with a block of T rows. */
-ALWAYS_INLINE void few_quads(struct few_sums *sums, const uint8_t *in, int64_t panel_bytes,
-                             const int8_t *x, int64_t n, int bits, int P, int T)
+/* Asks for what each of P panels needs soon. Behind the end of a panel lies one that is being read already:
+ * what comes next is P panels on. */
+ALWAYS_INLINE void ask_ahead(const struct few_reader *r, int64_t bytes, int P)
+{
+    const int64_t skip = r->end - r->in > INT_AHEAD ? 0 : (P - 1) * r->panel_bytes;
+
+    UNROLL
+    for (int p = 0; p < P; p++)
+        UNROLL
+    for (int64_t i = 0; i < bytes; i += 64)
+        __builtin_prefetch(r->in + p * r->panel_bytes + skip + INT_AHEAD + i);
+}
+
+/* The same for the scales of group g: they are far fewer, so those of the next P panels. */
+ALWAYS_INLINE void ask_scales(const struct gram_int_panels *w, int64_t at, int P)
+{
+    const int64_t next = w->groups * GRAM_PANEL, size = w->scale_dtype == GRAM_F32 ? 4 : 2;
+
+    UNROLL
+    for (int p = 0; p < P; p++)
+        __builtin_prefetch((const char *)w->scales + (at + (P + p) * next) * size, 0, 2);
+}
+
+/* Adds the products of n quads of P panels with a block of T rows. */
+ALWAYS_INLINE void few_quads(struct few_sums *sums, struct few_reader r, const int8_t *x, int64_t n,
+                             int bits, int P, int T)
 {
     const int64_t step_bytes = gram_quads_bytes(bits, INT_STEP);
 
-    for (; n >= INT_STEP; n -= INT_STEP, in += step_bytes, x += 4 * INT_STEP * T) {
+    for (; n >= INT_STEP; n -= INT_STEP, r.in += step_bytes, x += 4 * INT_STEP * T) {
+        ask_ahead(&r, step_bytes, P);
         UNROLL
-        for (int p = 0; p < P; p++) {
-            ask_ahead(in + p * panel_bytes, step_bytes);
-            few_step(sums->chain[p], in + p * panel_bytes, x, INT_STEP, bits, few_chains(P, T), T);
-        }
+        for (int p = 0; p < P; p++)
+            few_step(sums->chain[p], r.in + p * r.panel_bytes, x, INT_STEP, bits,
+                     few_chains(P, T), T);
     }
+    if (n == 0)
+        return;
     UNROLL
     for (int p = 0; p < P; p++)
-        few_step(sums->chain[p], in + p * panel_bytes, x, n, bits, few_chains(P, T), T);
+        few_step(sums->chain[p], r.in + p * r.panel_bytes, x, n, bits, few_chains(P, T), T);
 }
 
 /* Sums of a panel begin with what its offsets subtract. */
@@ -117,16 +150,16 @@ ALWAYS_INLINE void few_group(vqf (*out)[INT_FEW_TOKENS], const struct gram_int_a
                              int P, int T)
 {
     const bool is_narrow = w->group <= GRAM_NARROW_GROUP;
-    const uint8_t *in = w->codes + panel * w->panel_bytes + gram_group_offset(w, g);
     const int64_t at = (panel * w->groups + g) * GRAM_PANEL, next = w->groups * GRAM_PANEL;
     const float *x_scales = gram_block_scale(acts, 0, gram_acts_span(acts, g));
     struct few_sums sums;
 
+    ask_scales(w, at, P);
     UNROLL
     for (int p = 0; p < P; p++)
         few_start(sums.chain[p], vq_minus_offsets(w, at + p * next),
                   gram_block_sum(acts, 0, g), is_narrow, few_chains(P, T), T);
-    few_quads(&sums, in, w->panel_bytes, gram_block_quad(acts, 0, g * (w->group / 4)),
+    few_quads(&sums, few_reader_at(w, panel, g), gram_block_quad(acts, 0, g * (w->group / 4)),
               gram_group_quads(w, g), bits, P, T);
     UNROLL
     for (int p = 0; p < P; p++) {
@@ -165,22 +198,23 @@ ALWAYS_INLINE void table_step(vq (*sums)[INT_MOST_CHAINS], const uint8_t *in, co
 }
 
 ALWAYS_INLINE void table_quads(struct few_sums *sums, const struct gram_int_panels *w,
-                               const uint8_t *in, const int8_t *x, int64_t n, int form, int P,
+                               struct few_reader r, const int8_t *x, int64_t n, int form, int P,
                                int T)
 {
     const vt high = vt_load(w->values[0]), low = vt_load(w->values[1]);
     const int64_t step_bytes = gram_quads_bytes(4, INT_STEP);
 
-    for (; n >= INT_STEP; n -= INT_STEP, in += step_bytes, x += 4 * INT_STEP * T) {
+    for (; n >= INT_STEP; n -= INT_STEP, r.in += step_bytes, x += 4 * INT_STEP * T) {
+        ask_ahead(&r, step_bytes, P);
         UNROLL
-        for (int p = 0; p < P; p++) {
-            ask_ahead(in + p * w->panel_bytes, step_bytes);
-            table_step(sums->chain[p], in + p * w->panel_bytes, x, INT_STEP, high, low, form, T);
-        }
+        for (int p = 0; p < P; p++)
+            table_step(sums->chain[p], r.in + p * r.panel_bytes, x, INT_STEP, high, low, form, T);
     }
+    if (n == 0)
+        return;
     UNROLL
     for (int p = 0; p < P; p++)
-        table_step(sums->chain[p], in + p * w->panel_bytes, x, n, high, low, form, T);
+        table_step(sums->chain[p], r.in + p * r.panel_bytes, x, n, high, low, form, T);
 }
 
 /* few_group() of a table: sums of the high bytes and of the low ones. */
@@ -188,12 +222,12 @@ ALWAYS_INLINE void table_group(vqf (*out)[INT_FEW_TOKENS], const struct gram_int
                                const struct gram_int_panels *w, int64_t panel, int64_t g, int form,
                                int P, int T)
 {
-    const uint8_t *in = w->codes + panel * w->panel_bytes + gram_group_offset(w, g);
     const int64_t at = (panel * w->groups + g) * GRAM_PANEL, next = w->groups * GRAM_PANEL;
     const float *x_scales = gram_block_scale(acts, 0, gram_acts_span(acts, g));
     const int32_t *x_sums = gram_block_sum(acts, 0, g);
     struct few_sums sums;
 
+    ask_scales(w, at, P);
     UNROLL
     for (int p = 0; p < P; p++)
         UNROLL
@@ -201,8 +235,8 @@ ALWAYS_INLINE void table_group(vqf (*out)[INT_FEW_TOKENS], const struct gram_int
         sums.chain[p][t][0] = vq_set(INT_TABLE_HIGH * x_sums[t]);
         sums.chain[p][t][1] = vq_set((has_low(form, t) ? INT_TABLE_LOW : 128) * x_sums[t]);
     }
-    table_quads(&sums, w, in, gram_block_quad(acts, 0, g * (w->group / 4)), gram_group_quads(w, g),
-                form, P, T);
+    table_quads(&sums, w, few_reader_at(w, panel, g), gram_block_quad(acts, 0, g * (w->group / 4)),
+                gram_group_quads(w, g), form, P, T);
     UNROLL
     for (int p = 0; p < P; p++) {
         const vqf scales = vqf_scales(w, at + p * next);
