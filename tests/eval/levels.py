@@ -3,9 +3,9 @@
 
 usage: levels.py GRAM SHARED [TIMES]
 
-Models are quantized to each scheme that their sizes allow; both levels see the same tokens, TIMES [1] as many as
-listed below, and must agree within 0.1 %. Prints one line a measurement. Exit status: 0 all hold, 1 one does not,
-77 the shared folder is not there.
+Models are quantized to each scheme that their sizes allow; both levels see the same tokens, TIMES [1] as
+many as listed below, and must agree within 0.1 %. Prints one line a measurement. Exit status: 0 all hold,
+1 one does not, 77 the shared folder is not there.
 """
 import json
 import os
@@ -16,8 +16,8 @@ import tempfile
 LIMIT = 1e-3
 MODELS = {  # tokens, schemes
     "stories260K": (4096, ("w8a8", "w8a16", "w4a16-channel", "w3a16-channel", "ternary")),
-    "stories3M": (512, ("w8a8", "w8a16", "w4a16-g64", "w4a16-g32-asym", "w3a16-g64", "w2a16-g64", "nf4", "nf4-dq",
-                        "fp4", "ternary")),
+    "stories3M": (512, ("w8a8", "w8a16", "w4a16-g64", "w4a16-g32-asym", "w3a16-g64", "w2a16-g64", "nf4",
+                        "nf4-dq", "fp4", "ternary")),
 }
 
 
@@ -30,7 +30,8 @@ def perplexity(gram, model, data, tokens, *level):
 def hold_scheme(gram, data, name, scheme, tokens):
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, scheme)
-        subprocess.run([gram, "quantize", f"{data}/models/{name}", "-o", out, "-s", scheme, "--quiet"], check=True)
+        subprocess.run([gram, "quantize", f"{data}/models/{name}", "-o", out, "-s", scheme, "--quiet"],
+                       check=True)
         best, ref = perplexity(gram, out, data, tokens), perplexity(gram, out, data, tokens, "--cpu", "ref")
     off = best / ref - 1
     good = abs(off) <= LIMIT
