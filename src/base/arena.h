@@ -8,6 +8,7 @@ struct gram_arena_block;
 /* Zero bytes are a valid empty arena. One thread at a time. */
 struct gram_arena {
     struct gram_arena_block *last;
+    struct gram_arena_block *spare; /* of rounds before */
 };
 
 /* Zeroed memory, aligned to 64 bytes, that lives until the arena is reset; NULL if memory ran out.
@@ -17,5 +18,7 @@ void *gram_arena_take(struct gram_arena *arena, size_t count, size_t size);
 char *gram_arena_str(struct gram_arena *arena, const char *s);
 char *gram_arena_strn(struct gram_arena *arena, const char *s, size_t len);
 void gram_arena_reset(struct gram_arena *arena);
+/* The same, but the system's memory is kept for the next round: for loops whose rounds take much alike. */
+void gram_arena_rewind(struct gram_arena *arena);
 
 #endif

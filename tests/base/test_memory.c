@@ -83,6 +83,28 @@ static void arena_memory_is_zeroed_aligned_and_apart(void **state)
     gram_arena_reset(&arena);
 }
 
+static void an_arena_that_is_rewound_gives_the_same_memory_zeroed(void **state)
+{
+    enum { LARGE = 1 << 20, SMALL = 100 };
+    struct gram_arena arena = {0};
+    char *first[2] = {NULL, NULL};
+
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        char *large = gram_arena_take(&arena, LARGE, 1), *small = gram_arena_take(&arena, SMALL, 1);
+        assert_true(large && small);
+        assert_true(round == 0 || (large == first[0] && small == first[1]));
+        for (int i = 0; i < LARGE; i++)
+            assert_int_equal(large[i] | small[i % SMALL], 0);
+        memset(large, 1, LARGE);
+        first[0] = large;
+        first[1] = small;
+        gram_arena_rewind(&arena);
+    }
+    gram_arena_reset(&arena);
+    assert_null(arena.spare);
+}
+
 static void an_arena_refuses_sizes_that_wrap(void **state)
 {
     struct gram_arena arena = {0};
@@ -167,6 +189,7 @@ int main(void)
         cmocka_unit_test(a_range_is_inside_only_if_all_of_it_is),
         cmocka_unit_test(division_rounds_up),
         cmocka_unit_test(arena_memory_is_zeroed_aligned_and_apart),
+        cmocka_unit_test(an_arena_that_is_rewound_gives_the_same_memory_zeroed),
         cmocka_unit_test(an_arena_refuses_sizes_that_wrap),
         cmocka_unit_test(arena_strings_are_copies_with_an_end),
         cmocka_unit_test(a_buffer_grows_and_stays_terminated),
