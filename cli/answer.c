@@ -69,7 +69,7 @@ enum gram_status answer_open(struct answer *a, const char *model, const char *pr
     if (st == GRAM_OK)
         st = read_prompt(a, prompt, !o->no_bos, err);
     if (st == GRAM_OK)
-        st = load_model(&a->loaded, model, &o->common, err);
+        st = load_adapted(&a->loaded, model, o->adapters, &o->common, err);
     if (st == GRAM_OK)
         st = gram_detokenizer_open(&a->detokenizer, a->loaded.tokenizer, true, err);
     if (st == GRAM_OK)

@@ -9,7 +9,7 @@ struct run_options {
     struct common_options common;
     int64_t n, top_k, context, seed;
     double temperature, top_p, min_p;
-    struct text_list stops;
+    struct text_list stops, adapters;
     const char *kv;
     bool no_bos, echo;
 };

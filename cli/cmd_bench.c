@@ -13,6 +13,7 @@ struct bench_options {
     struct common_options common;
     int64_t prompt, generate, repeat, parallel;
     const char *kv;
+    struct text_list adapters;
     bool csv;
 };
 
@@ -33,6 +34,8 @@ static const struct option_row rows[] = {
      .help = "also generate N sequences together", .offset = AT(parallel)},
     {.name = "kv", .type = OPTION_CHOICE, .argument = "KIND", .choices = kv_choices,
      .help = "what the cache of keys and values holds: f16, int8, f32 [f16]", .offset = AT(kv)},
+    {.name = "adapter", .letter = 'a', .type = OPTION_LIST, .argument = "DIR", .help = adapter_help,
+     .offset = AT(adapters)},
     {.name = "csv", .help = "print a line of names and a line of values", .offset = AT(csv)},
     {.name = NULL},
 };
@@ -95,7 +98,7 @@ static enum gram_status open_bench(struct bench *b, const struct invocation *in,
     const double since = clock_seconds();
 
     if (st == GRAM_OK)
-        st = load_model(&b->loaded, in->operands[0], in->common, err);
+        st = load_adapted(&b->loaded, in->operands[0], b->options->adapters, in->common, err);
     if (st == GRAM_OK)
         st = open_session(b, err);
     b->load_seconds = clock_seconds() - since;

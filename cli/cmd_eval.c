@@ -9,6 +9,7 @@
 struct eval_options {
     struct common_options common;
     const char *text, *reference, *kv;
+    struct text_list adapters;
     int64_t context, max_tokens;
     double fail_if_ppl, fail_if_kl;
 };
@@ -20,6 +21,8 @@ static const struct option_row rows[] = {
      .help = "text to measure on, '-' for standard input", .offset = AT(text)},
     {.name = "reference", .letter = 'r', .type = OPTION_TEXT, .argument = "MODEL",
      .help = "model to hold it against, usually the unquantized one", .offset = AT(reference)},
+    {.name = "adapter", .letter = 'a', .type = OPTION_LIST, .argument = "DIR", .help = adapter_help,
+     .offset = AT(adapters)},
     {.name = "ctx", .letter = 'c', .type = OPTION_INT, .argument = "N", .low = 2, .high = 1 << 27,
      .help = "tokens per window [the model's limit, at most 2048]", .offset = AT(context)},
     {.name = "kv", .type = OPTION_CHOICE, .argument = "KIND", .choices = kv_choices,
@@ -69,7 +72,7 @@ static enum gram_status measure(const struct invocation *in, struct loaded *load
     options.context = o->context;
     options.max_tokens = o->max_tokens;
     options.kv = o->kv;
-    enum gram_status st = load_model(loaded, in->operands[0], in->common, err);
+    enum gram_status st = load_adapted(loaded, in->operands[0], o->adapters, in->common, err);
     if (st == GRAM_OK)
         st = load_tokenizer(loaded, in->operands[0], err);
     if (st == GRAM_OK && o->reference)

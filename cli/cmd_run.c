@@ -26,6 +26,8 @@ static const struct option_row rows[] = {
      .offset = AT(context)},
     {.name = "kv", .type = OPTION_CHOICE, .argument = "KIND", .choices = kv_choices,
      .help = "what the cache of keys and values holds: f16, int8, f32 [f16]", .offset = AT(kv)},
+    {.name = "adapter", .letter = 'a', .type = OPTION_LIST, .argument = "DIR", .help = adapter_help,
+     .offset = AT(adapters)},
     {.name = "no-bos", .help = "put no special token in front of the prompt", .offset = AT(no_bos)},
     {.name = "echo", .help = "print the prompt in front of the answer", .offset = AT(echo)},
     {.name = NULL},

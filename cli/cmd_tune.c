@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "job.h"
 #include "load.h"
@@ -11,12 +12,23 @@ struct tune_options {
     struct common_options common;
     const char *out, *method, *data, *eval_data, *log, *scheme, *targets, *optimizer, *schedule;
     const char *reference, *ranges, *kv, *start;
-    int64_t self_tokens, coreset_every, watch_steps;
+    const char *rank_pattern, *alpha_pattern, *init, *base_out;
+    int64_t self_tokens, coreset_every, watch_steps, loftq;
     double distill, distill_temperature, block_mse, coreset, channels;
     int64_t context, rows, accumulate, epochs, steps, seed, eval_every, patience, keep_every, rank;
-    double eval_share, lr, warmup, weight_decay, clip, alpha;
-    bool skip_bad, force, from_random;
+    double eval_share, lr, warmup, weight_decay, clip, alpha, dropout;
+    bool skip_bad, force, rslora, from_random;
 };
+
+static const struct gram_choice *beginnings(void)
+{
+    static const struct gram_choice ways[] = {
+        {"peft", "A at random, B zero"},
+        {"loftq", "what the base's codes miss, as far as the rank goes"},
+        {NULL, NULL},
+    };
+    return ways;
+}
 
 /* clang-format off */
 #define AT(field) offsetof(struct tune_options, field)
@@ -30,8 +42,10 @@ static const struct option_row rows[] = {
      .high = 1e12, .help = "tokens that MODEL says for --data self", .offset = AT(self_tokens)},
     {.name = "method", .letter = 'm', .type = OPTION_CHOICE, .argument = "METHOD",
      .choices = gram_tune_methods, .fallback = "full",
-     .help = "what is trained: full (all weights), lora (an adapter), qat (all, on the grid of "
-             "--scheme), steps (those of a quantized MODEL)", .offset = AT(method)},
+     .help = "what is trained: full (all weights), lora (an adapter), qlora (the same on a base in 4 bits), "
+             "qat (all, on the grid of --scheme), lora-qat (an adapter in the weights, on their grid), "
+             "qa-lora (an adapter that moves zero points), steps (those of a quantized MODEL)",
+     .offset = AT(method)},
     {.name = "eval-share", .type = OPTION_REAL, .argument = "X", .fallback = "0", .low = 0, .high = 0.9,
      .help = "share of the data that is held out and measured", .offset = AT(eval_share)},
     {.name = "eval-data", .type = OPTION_TEXT, .argument = "FILE",
@@ -49,7 +63,7 @@ static const struct option_row rows[] = {
     {.name = "steps", .letter = 'n', .type = OPTION_INT, .argument = "N", .low = 1, .high = 1e12,
      .help = "steps in all, whatever --epochs says", .offset = AT(steps)},
     {.name = "lr", .type = OPTION_REAL, .argument = "X", .low = 1e-12, .high = 100,
-     .help = "learning rate [1e-4 full, 2e-4 lora, 1e-3 qat]", .offset = AT(lr)},
+     .help = "learning rate [1e-4 full, 2e-4 lora and qlora, 5e-3 qa-lora, 1e-3 else]", .offset = AT(lr)},
     {.name = "optimizer", .type = OPTION_TEXT, .argument = "NAME", .fallback = "adamw",
      .help = "sgd, adam, adamw, rmsprop or adagrad", .offset = AT(optimizer)},
     {.name = "schedule", .type = OPTION_TEXT, .argument = "NAME", .fallback = "cosine",
@@ -89,7 +103,8 @@ static const struct option_row rows[] = {
     {.name = "from-random", .help = "full, qat: MODEL gives shape and tokenizer, weights begin anew",
      .offset = AT(from_random)},
     {.name = "scheme", .letter = 's', .type = OPTION_TEXT, .argument = "SCHEME", .choices = gram_schemes,
-     .help = "qat: the grid, such as w2a16-g64 [w4a16]", .offset = AT(scheme)},
+     .help = "qat, lora-qat: the grid, such as w2a16-g64 [w4a16]; qlora: of the base [nf4-dq]",
+     .offset = AT(scheme)},
     {.name = "start", .type = OPTION_TEXT, .argument = "QUANTIZED",
      .help = "qat: MODEL quantized by this scheme, such as by gptq, whose codes it begins with",
      .offset = AT(start)},
@@ -102,12 +117,27 @@ static const struct option_row rows[] = {
     {.name = "watch-steps", .type = OPTION_INT, .argument = "N", .low = 1, .high = 1e12,
      .help = "qat: steps in which it follows what is seen [a tenth of all]", .offset = AT(watch_steps)},
     {.name = "rank", .letter = 'r', .type = OPTION_INT, .argument = "N", .fallback = "16", .low = 1,
-     .high = 1 << 14, .help = "lora: rank of the pairs", .offset = AT(rank)},
+     .high = 1 << 14, .help = "of adapters: rank of the pairs", .offset = AT(rank)},
     {.name = "alpha", .type = OPTION_REAL, .argument = "X", .low = 1e-6, .high = 1e6,
-     .help = "lora: pairs count alpha / rank times [twice the rank]", .offset = AT(alpha)},
+     .help = "of adapters: pairs count alpha / rank times [twice the rank]", .offset = AT(alpha)},
     {.name = "targets", .type = OPTION_TEXT, .argument = "NAMES",
-     .help = "lora: linears that get a pair, such as q_proj,v_proj [all of the blocks]",
-     .offset = AT(targets)},
+     .help = "of adapters: linears that get a pair, such as q_proj,v_proj, or a regular expression for whole "
+             "names [all-linear: all of the blocks]", .offset = AT(targets)},
+    {.name = "rank-pattern", .type = OPTION_TEXT, .argument = "LIST",
+     .help = "of adapters: other ranks of some linears, such as down_proj=32", .offset = AT(rank_pattern)},
+    {.name = "alpha-pattern", .type = OPTION_TEXT, .argument = "LIST",
+     .help = "of adapters: the same of --alpha", .offset = AT(alpha_pattern)},
+    {.name = "rslora", .help = "of adapters: pairs count alpha / sqrt(rank) times", .offset = AT(rslora)},
+    {.name = "dropout", .type = OPTION_REAL, .argument = "X", .fallback = "0", .low = 0, .high = 0.99,
+     .help = "lora, qlora: share of what the pairs read that is dropped in training",
+     .offset = AT(dropout)},
+    {.name = "init", .type = OPTION_CHOICE, .argument = "HOW", .choices = beginnings, .fallback = "peft",
+     .help = "of adapters: how pairs begin: peft (B is zero), loftq (qlora: with what codes miss)",
+     .offset = AT(init)},
+    {.name = "loftq-iterations", .type = OPTION_INT, .argument = "N", .fallback = "1", .low = 1, .high = 100,
+     .help = "more than one also changes the codes of the base and needs --base-out", .offset = AT(loftq)},
+    {.name = "base-out", .type = OPTION_TEXT, .argument = "DIR",
+     .help = "qlora: directory to write the base to that was quantized on the way", .offset = AT(base_out)},
     {.name = "log", .type = OPTION_TEXT, .argument = "FILE",
      .help = "append a line of JSON for every step", .offset = AT(log)},
     {.name = "force", .letter = 'f', .help = "replace OUT if it exists", .offset = AT(force)},
@@ -162,6 +192,12 @@ static void take_options(struct gram_tune_options *to, const struct tune_options
     to->rank = o->rank;
     to->alpha = o->alpha;
     to->targets = o->targets;
+    to->rank_pattern = o->rank_pattern;
+    to->alpha_pattern = o->alpha_pattern;
+    to->use_rslora = o->rslora;
+    to->dropout = o->dropout;
+    to->loftq = strcmp(o->init, "loftq") == 0 ? o->loftq : 0;
+    to->base_out = o->base_out;
     to->from_random = o->from_random;
     to->self_tokens = o->self_tokens;
     to->distill = o->distill;
@@ -222,6 +258,9 @@ static int print_report(const struct invocation *in, const struct gram_tune_repo
     if (!isnan(r->held_after))
         printf(", held out %.4f -> %.4f", r->held_before, r->held_after);
     printf(", %.1f s\n", r->seconds);
+    if (!isnan(r->loftq_before))
+        printf("LoftQ: codes miss %.3f %% of the weights, with the pairs %.3f %%\n",
+               100 * r->loftq_before, 100 * r->loftq_after);
     return EXIT_DONE;
 }
 
@@ -249,10 +288,11 @@ const struct command command_tune = {
     .name = "tune",
     .summary = "train a model, or an adapter for it",
     .description =
-        "Trains MODEL on text or on records and writes OUT: a Hugging Face directory (full, and qat, "
-        "whose linears are on the grid of --scheme), or an adapter in PEFT's format (lora). Of records "
-        "that hold a prompt and an answer, only the answer is learned. MODEL may be quantized for lora; "
-        "it stays as it is.\n\n"
+        "Trains MODEL on text or on records and writes OUT: a Hugging Face directory (full; qat and "
+        "lora-qat, whose linears are on the grid of --scheme; steps), or an adapter in PEFT's format (lora, "
+        "qlora, qa-lora). Of records that hold a prompt and an answer, only the answer is learned. MODEL may "
+        "be quantized for adapters, and must be for qa-lora and steps; the base of an adapter stays as it "
+        "is.\n\n"
         "Under mpirun (gram built with -Dmpi=enabled) the processes share every batch; give each the same "
         "command, and files that all can read.\n\n"
         "OUT appears complete or not at all. An interrupted run goes on from its last checkpoint when the "
@@ -265,6 +305,8 @@ const struct command command_tune = {
         (const struct example[]){
             {"gram tune llama-1b -o adapter -m lora -d train.jsonl --eval-share 0.05",
              "an adapter, measured on a twentieth of the data"},
+            {"gram tune llama-1b -o adapter -m qlora --init loftq -d train.jsonl",
+             "the same on a base in 4 bits"},
             {"gram tune stories -o stories-w2 -m qat -s w2a16-g64 -d stories.txt --steps 500",
              "two bits, trained on their grid"},
             {0}},

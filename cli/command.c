@@ -8,7 +8,8 @@
 #include "suggest.h"
 
 const struct command *const commands[] = {
-    &command_inspect, &command_check,   &command_quantize,   &command_tune,    &command_eval,
+    &command_inspect, &command_check,   &command_quantize,   &command_tune,    &command_merge,
+    &command_eval,
     &command_run_model, &command_bench, &command_trace,      &command_tokenize, &command_schemes,
     &command_methods, &command_transforms,
     &command_help,    &command_version, &command_completion, &command_manual,  NULL,

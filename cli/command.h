@@ -66,7 +66,8 @@ void manual_page(FILE *out, const struct command *command);
 void completion_script(FILE *out, const char *shell);
 const struct gram_choice *completion_shells(void);
 
-extern const struct command command_quantize, command_tune, command_eval, command_run_model, command_inspect,
+extern const struct command command_quantize, command_tune, command_merge,
+    command_eval, command_run_model, command_inspect,
     command_check, command_bench, command_trace, command_tokenize, command_schemes, command_methods,
     command_transforms, command_help, command_version, command_completion, command_manual;
 

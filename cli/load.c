@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -55,6 +56,65 @@ enum gram_status load_model(struct loaded *loaded, const char *path,
     return st;
 }
 
+/* ---- adapters ---- */
+
+const char adapter_help[] = "adapter in PEFT's format to use without merging; DIR:0.5 counts half; may "
+                            "be repeated";
+
+/* A colon is part of the path where that exists as it stands. */
+enum gram_status parse_adapter(const char *text, char **path, double *weight, struct gram_error *err)
+{
+    const char *colon = strrchr(text, ':');
+    char *end = NULL;
+
+    *weight = 1.0;
+    *path = strdup(text);
+    if (!*path)
+        return refuse(err, GRAM_ENOMEM, "memory ran out");
+    if (!colon || access(text, F_OK) == 0)
+        return GRAM_OK;
+    *weight = strtod(colon + 1, &end);
+    if (end == colon + 1 || *end != '\0' || !isfinite(*weight))
+        return refuse(err, GRAM_EINVAL, "--adapter %s: '%s' is not a weight", text, colon + 1);
+    (*path)[colon - text] = '\0';
+    return GRAM_OK;
+}
+
+static enum gram_status adapt(struct loaded *loaded, struct text_list list, struct gram_adapter *adapters,
+                              char **paths, struct gram_error *err)
+{
+    enum gram_status st = GRAM_OK;
+
+    for (size_t i = 0; i < list.n && st == GRAM_OK; i++) {
+        st = parse_adapter(list.at[i], &paths[i], &adapters[i].weight, err);
+        adapters[i].path = paths[i];
+    }
+    if (st != GRAM_OK)
+        return st;
+    loaded->base = loaded->model;
+    return gram_model_adapt(&loaded->model, loaded->base, adapters, list.n, err);
+}
+
+enum gram_status load_adapted(struct loaded *loaded, const char *path, struct text_list list,
+                              const struct common_options *common, struct gram_error *err)
+{
+    enum gram_status st = load_model(loaded, path, common, err);
+
+    if (st != GRAM_OK || list.n == 0)
+        return st;
+    struct gram_adapter *adapters = calloc(list.n, sizeof *adapters);
+    char **paths = calloc(list.n, sizeof *paths);
+    st = adapters && paths ? adapt(loaded, list, adapters, paths, err)
+                           : refuse(err, GRAM_ENOMEM, "memory ran out");
+    for (size_t i = 0; paths && i < list.n; i++)
+        free(paths[i]);
+    free(paths);
+    free(adapters);
+    if (st == GRAM_OK)
+        gram_model_info(loaded->model, &loaded->info);
+    return st;
+}
+
 enum gram_status load_tokenizer(struct loaded *loaded, const char *path, struct gram_error *err)
 {
     return gram_tokenizer_open(&loaded->tokenizer, path, err);
@@ -64,6 +124,7 @@ void loaded_close(struct loaded *loaded)
 {
     gram_tokenizer_close(&loaded->tokenizer);
     gram_model_close(&loaded->model);
+    gram_model_close(&loaded->base);
     gram_runtime_close(&loaded->runtime);
 }
 

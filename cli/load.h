@@ -7,6 +7,7 @@
 /* Zero bytes are a valid empty one; close with loaded_close(), also after a failure. */
 struct loaded {
     struct gram_runtime *runtime;
+    struct gram_model *base;  /* of `model`; NULL: it has no adapters */
     struct gram_model *model;
     struct gram_tokenizer *tokenizer;
     struct gram_model_info info;
@@ -17,6 +18,12 @@ enum gram_status load_runtime(struct loaded *loaded, const struct common_options
 /* The runtime (unless it is open) and the model. */
 enum gram_status load_model(struct loaded *loaded, const char *path,
                             const struct common_options *common, struct gram_error *err);
+/* The same with adapters beside its linears: folders, each with ":WEIGHT" behind it or not. */
+enum gram_status load_adapted(struct loaded *loaded, const char *path, struct text_list adapters,
+                              const struct common_options *common, struct gram_error *err);
+/* What the option --adapter says of itself; one of its texts taken apart, *path yours to free(). */
+extern const char adapter_help[];
+enum gram_status parse_adapter(const char *text, char **path, double *weight, struct gram_error *err);
 enum gram_status load_tokenizer(struct loaded *loaded, const char *path, struct gram_error *err);
 void loaded_close(struct loaded *loaded);
 

@@ -8,7 +8,7 @@
  *   gram_session    one timeline of tokens with its KV cache                    (session.h)
  *   gram_batch      several timelines computed together                         (batch.h)
  *   gram_sampler    picks the next token                                        (sample.h)
- * and the jobs: gram_quantize, gram_tune, gram_eval, gram_inspect, gram_check,
+ * and the jobs: gram_quantize, gram_tune, gram_merge, gram_eval, gram_inspect, gram_check,
  * gram_trace.
  *
  * Everywhere: status for control flow, `struct gram_error` (may be NULL) for one sentence to the
@@ -35,6 +35,7 @@
 #include <gram/eval.h>
 #include <gram/trace.h>
 #include <gram/tune.h>
+#include <gram/merge.h>
 
 GRAM_BEGIN_DECLS
 /* The version of the library that is running, "major.minor.patch"; static storage. */

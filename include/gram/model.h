@@ -43,5 +43,22 @@ GRAM_API void gram_model_close(struct gram_model **model);
 /* Strings in *info are borrowed from the model. */
 GRAM_API void gram_model_info(const struct gram_model *model, struct gram_model_info *info);
 
+/* An adapter: low-rank pairs beside linears, y = W x + s B A x, as PEFT writes them (LoRA, QA-LoRA). */
+struct gram_adapter {
+    const char *path; /* folder with adapter_config.json and adapter_model.safetensors */
+    double weight;    /* how much it counts: 1 as it was trained */
+};
+
+/*
+ * `base` with n adapters, unmerged: a model of its own, that uses the weights of `base`, which must
+ * outlive it, and can do whatever a model can. Which adapters a session has is chosen by the model that it
+ * is opened on: any number of adapted models may stand on one base, quantized or not. Adapters of one
+ * model add up. Returns GRAM_OK, GRAM_EINVAL (base is an adapted model itself), GRAM_ENOENT, GRAM_EIO,
+ * GRAM_EFORMAT, GRAM_EUNSUPPORTED, GRAM_ENONFINITE (an element of a pair), GRAM_ENOMEM.
+ */
+GRAM_API enum gram_status gram_model_adapt(struct gram_model **out, const struct gram_model *base,
+                                           const struct gram_adapter *adapters, size_t n,
+                                           struct gram_error *err);
+
 GRAM_END_DECLS
 #endif

@@ -12,7 +12,8 @@
 
 GRAM_BEGIN_DECLS
 
-GRAM_API const struct gram_choice *gram_tune_methods(void); /* "full", "lora", "qat", "steps" */
+/* "full", "lora", "qlora", "qat", "lora-qat", "qa-lora", "steps" */
+GRAM_API const struct gram_choice *gram_tune_methods(void);
 
 /* One step, as it is done. */
 struct gram_tune_step {
@@ -42,7 +43,7 @@ struct gram_tune_options {
     int64_t steps;         /* 0 = as many as the epochs have [0] */
     const char *optimizer; /* sgd, adam, adamw, rmsprop or adagrad [adamw] */
     const char *schedule;  /* constant, linear, cosine, ... as docs/training.md lists them [cosine] */
-    double lr;             /* 0 = the method's: 1e-4 full, 2e-4 lora, 1e-3 qat [0] */
+    double lr;             /* 0 = the method's: 1e-4 full, 2e-4 lora and qlora, 5e-3 qa-lora, 1e-3 else [0] */
     double warmup;         /* share of the steps in which the rate grows [0.03] */
     double weight_decay;   /* [0] */
     double clip;           /* longest gradient; 0 = any [1] */
@@ -60,16 +61,25 @@ struct gram_tune_options {
 
     bool from_random;      /* full, qat: MODEL gives shape and tokenizer, weights begin anew [false] */
 
-    const char *scheme;    /* qat: the grid, as gram_quantize takes it [w4a16] */
+    const char *scheme;    /* qat, lora-qat: the grid, as gram_quantize takes it [w4a16]; qlora: of the
+                              base that is made of a float model [nf4-dq] */
     const char *start;     /* qat: a quantized model of this scheme whose codes it begins with [NULL] */
     double channels;       /* qat: share of the rows of each linear that is trained, the largest ones [1] */
     const char *ranges;    /* qat: one scale for all activations is "learned", or "observed" [learned] */
     int64_t watch_steps;   /* qat: steps in which it follows what is seen; 0 = a tenth of all [0] */
     const char *kv;        /* what the cache of keys and values holds: f32, f16, int8 [f32] */
-    int64_t rank;          /* lora [16] */
-    double alpha;          /* lora: pairs count alpha / rank times; 0 = 2 rank [0] */
-    const char *targets;   /* lora: ends of module names, "q_proj,v_proj"; NULL = all linears of the blocks */
+    int64_t rank;          /* of adapters [16] */
+    double alpha;          /* of adapters: pairs count alpha / rank times; 0 = 2 rank [0] */
+    const char *targets;   /* of adapters: ends of module names, "q_proj,v_proj", or a regular expression
+                              for whole names; NULL or "all-linear" = all linears of the blocks */
     bool force;            /* replace an existing output [false] */
+
+    const char *rank_pattern;  /* of adapters: other ranks of some linears, "down_proj=32" [NULL] */
+    const char *alpha_pattern; /* the same of alpha [NULL] */
+    bool use_rslora;           /* alpha / sqrt(rank) instead of alpha / rank [false] */
+    double dropout;            /* lora, qlora: of what the pairs read; below 1 [0] */
+    int64_t loftq;             /* qlora: iterations of LoftQ that begin the pairs; 0 = none [0] */
+    const char *base_out;      /* qlora: where the base that was made is written [NULL] */
 
     void (*on_step)(void *user, const struct gram_tune_step *step); /* NULL for none; as job's callbacks */
     void *user;
@@ -87,12 +97,14 @@ struct gram_tune_report {
     double first_loss, last_loss;
     double held_before, held_after;             /* NAN: nothing was held out */
     double seconds;
+    double loftq_before, loftq_after; /* |W - Q| and |W - Q - s B A| over |W|; NAN: no LoftQ */
 };
 
 /*
- * Train the model at `in` and write `out`: for full and qat a Hugging Face directory (qat: on the grid of the
- * scheme, as gram_quantize writes it), for lora an adapter in PEFT's format. The base of an adapter may be
- * quantized; it stays as it is. `out` appears complete or not at all; checkpoints are kept in
+ * Train the model at `in` and write `out`: for full, qat, lora-qat and steps a Hugging Face directory (on the
+ * grid of the scheme, or of the source where that is quantized), for lora, qlora and qa-lora an adapter in
+ * PEFT's format. docs/training.md says what each method trains. The base of an adapter may be quantized, that
+ * of qa-lora must be; it stays as it is. `out` appears complete or not at all; checkpoints are kept in
  * "<out>.partial", from which the same call goes on to the same bytes. report and job may be NULL.
  * Returns GRAM_OK, GRAM_EINVAL, GRAM_EFORMAT (data: names the line), GRAM_EEXIST, GRAM_EIO, GRAM_ENOSPC,
  * GRAM_ENUMERIC (the loss is not finite: the last checkpoint is kept), GRAM_ECANCELED (resumable),

@@ -79,8 +79,8 @@ struct gram_model_desc {
     struct gram_hparams hp;
     const struct gram_weight_slot *slots; /* embedding, blocks in order, norm, lm_head (absent if tied) */
     size_t n_slots;
-    const struct gram_adapter *adapters; /* that the graph is built with; borrowed; NULL for none */
-    size_t n_adapters;
+    const struct gram_low_rank *pairs; /* of adapters, that the graph is built with; borrowed */
+    size_t n_pairs;
 };
 
 /* Name as shown to users: "llama". */

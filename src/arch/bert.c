@@ -99,8 +99,8 @@ static enum gram_status build(const struct gram_model_desc *desc, struct gram_gr
     struct gram_block_builder b = {.desc = desc, .g = graph, .layer = -1};
 
     gram_graph_init(graph);
-    graph->adapters = desc->adapters;
-    graph->n_adapters = desc->n_adapters;
+    graph->pairs = desc->pairs;
+    graph->n_pairs = desc->n_pairs;
     int x = embedding(&b);
     for (b.layer = 0; b.layer < desc->hp.layers && !graph->failed; b.layer++) {
         gram_graph_begin_block(graph, b.layer);

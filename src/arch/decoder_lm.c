@@ -107,8 +107,8 @@ enum gram_status gram_decoder_lm_build(const struct gram_model_desc *desc, struc
 
     gram_graph_init(graph);
     graph->rope = hp->rope;
-    graph->adapters = desc->adapters;
-    graph->n_adapters = desc->n_adapters;
+    graph->pairs = desc->pairs;
+    graph->n_pairs = desc->n_pairs;
     int x = gram_build_embed(graph, "embed", embed, hp->hidden);
     for (b.layer = 0; b.layer < hp->layers && !graph->failed; b.layer++) {
         gram_graph_begin_block(graph, b.layer);

@@ -75,8 +75,8 @@ static enum gram_status build(const struct gram_model_desc *desc, struct gram_gr
     const int embed = gram_slot_find(desc, GRAM_W_EMBED, -1);
 
     gram_graph_init(graph);
-    graph->adapters = desc->adapters;
-    graph->n_adapters = desc->n_adapters;
+    graph->pairs = desc->pairs;
+    graph->n_pairs = desc->n_pairs;
     int x = gram_build_embed(graph, "embed.tokens", embed, desc->hp.hidden);
     x = gram_build_add_row(graph, "embed", x, gram_slot_find(desc, GRAM_W_POSITIONS, -1),
                            GRAM_BY_POSITION);

@@ -95,10 +95,12 @@ void gram_model_close(struct gram_model **model)
 {
     if (!model || !*model)
         return;
-    gram_model_unpack(*model);
     gram_arena_reset(&(*model)->arena);
     gram_graph_reset(&(*model)->graph);
-    gram_checkpoint_reset(&(*model)->ck);
+    if (!(*model)->base) {
+        gram_model_unpack(*model);
+        gram_checkpoint_reset(&(*model)->ck);
+    }
     free(*model);
     *model = NULL;
 }

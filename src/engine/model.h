@@ -10,6 +10,7 @@
 #include "tensor/scheme.h"
 
 struct gram_model {
+    const struct gram_model *base; /* whose checkpoint and panels it uses; NULL: its own */
     struct gram_runtime *rt;
     struct gram_kernels kernels;
     struct gram_checkpoint ck;

@@ -63,6 +63,9 @@ enum gram_status gram_bnb_fill(void *const out[GRAM_BNB_N_PART], const struct gr
                                const float *scales, int64_t n, int64_t rows, int64_t cols,
                                enum gram_dtype dtype, struct gram_error *err);
 
+/* Scales [n] as they come back from being stored as codes of scales (double quantization). GRAM_ENOMEM. */
+enum gram_status gram_bnb_nest_scales(float *scales, int64_t n, struct gram_error *err);
+
 /*
  * quantization_config for a model whose quantized linears all have this scheme, and in which `skipped`
  * (n module names) stay float. Yours, json_decref(); NULL if memory ran out.

@@ -96,6 +96,27 @@ static enum gram_status nest(void *const out[GRAM_BNB_N_PART], const float *scal
     return GRAM_OK;
 }
 
+enum gram_status gram_bnb_nest_scales(float *scales, int64_t n, struct gram_error *err)
+{
+    const size_t blocks = (size_t)gram_ceil_div(n, GRAM_NESTED_BLOCK);
+    float map[256], offset, *absmax = malloc(blocks * sizeof *absmax + 1);
+    uint8_t *codes = malloc((size_t)n + 1);
+    void *const out[GRAM_BNB_N_PART] = {[GRAM_BNB_SCALES] = codes,
+                                        [GRAM_BNB_NESTED_SCALES] = absmax,
+                                        [GRAM_BNB_NESTED_MAP] = map};
+    enum gram_status status =
+        absmax && codes ? nest(out, scales, n, &offset, err) : gram_fail_memory(err, "scales of scales");
+
+    if (status == GRAM_OK) {
+        gram_blockwise_decode(scales, codes, absmax, n, GRAM_NESTED_BLOCK, map);
+        for (int64_t i = 0; i < n; i++)
+            scales[i] += offset;
+    }
+    free(absmax);
+    free(codes);
+    return status;
+}
+
 static const char *torch_name(enum gram_dtype dtype)
 {
     return dtype == GRAM_BF16 ? "bfloat16" : dtype == GRAM_F16 ? "float16" : "float32";

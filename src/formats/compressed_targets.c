@@ -6,42 +6,9 @@
 
 #include <string.h>
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
+#include "base/pattern.h"
 
-enum { MAX_PATTERNS = 1000, MATCH_STEPS = 20000 };
-
-/* pcre2 allocates through the arena, so that a compiled pattern needs no release of its own. */
-static void *take_from_arena(size_t size, void *arena)
-{
-    return gram_arena_take(arena, 1, size);
-}
-
-static void leave_to_arena(void *block, void *arena)
-{
-    (void)block, (void)arena;
-}
-
-static enum gram_status compile(const char *pattern, void **out, struct gram_arena *arena,
-                                const char *where, struct gram_error *err)
-{
-    int code;
-    size_t at;
-    PCRE2_UCHAR text[128];
-
-    pcre2_general_context *memory =
-        pcre2_general_context_create(take_from_arena, leave_to_arena, arena);
-    pcre2_compile_context *context = memory ? pcre2_compile_context_create(memory) : NULL;
-    if (!context)
-        return gram_fail_memory(err, where);
-    *out = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_ANCHORED | PCRE2_UTF,
-                         &code, &at, context);
-    if (*out)
-        return GRAM_OK;
-    pcre2_get_error_message(code, text, sizeof text);
-    return gram_fail(err, GRAM_EFORMAT, "%s: target pattern '%s', character %zu: %s", where,
-                     pattern, at, (const char *)text);
-}
+enum { MAX_PATTERNS = 1000 };
 
 /* The list that a target belongs to grows by one; room for all was taken before. */
 static enum gram_status add_target(struct gram_compressed *ct, const char *text,
@@ -67,7 +34,7 @@ static enum gram_status add_target(struct gram_compressed *ct, const char *text,
     if (ct->n_patterns == MAX_PATTERNS)
         return gram_fail(err, GRAM_EUNSUPPORTED, "%s: more than %d target patterns", where,
                          MAX_PATTERNS);
-    GRAM_TRY(compile(text + 3, &target.pattern, arena, where, err));
+    GRAM_TRY(gram_pattern_compile(&target.pattern, text + 3, arena, where, err));
     ct->patterns[ct->n_patterns++] = target;
     return GRAM_OK;
 }
@@ -125,29 +92,6 @@ void gram_targets_finish(struct gram_compressed *ct)
     qsort(ct->patterns, ct->n_patterns, sizeof ct->patterns[0], by_name);
 }
 
-/* As Python's re.match: anchored at the start, not at the end. */
-static enum gram_status match_pattern(const void *pattern, const char *module, bool *yes,
-                                      const char *where, struct gram_error *err)
-{
-    pcre2_match_data *data = pcre2_match_data_create(1, NULL);
-    pcre2_match_context *context = pcre2_match_context_create(NULL);
-    int rc = PCRE2_ERROR_NOMEMORY;
-
-    if (data && context) {
-        pcre2_set_match_limit(context, MATCH_STEPS);
-        rc = pcre2_match(pattern, (PCRE2_SPTR)module, strlen(module), 0, 0, data, context);
-    }
-    pcre2_match_context_free(context);
-    pcre2_match_data_free(data);
-    *yes = rc >= 0;
-    if (rc >= 0 || rc == PCRE2_ERROR_NOMATCH)
-        return GRAM_OK;
-    if (rc == PCRE2_ERROR_NOMEMORY)
-        return gram_fail_memory(err, where);
-    return gram_fail(err, GRAM_EFORMAT, "%s: a target pattern cannot be matched against '%s'",
-                     where, module);
-}
-
 static const struct gram_compressed_group *find_name(const struct gram_compressed *ct,
                                                      const char *module)
 {
@@ -171,7 +115,7 @@ enum gram_status gram_compressed_find(const struct gram_compressed *ct, const ch
     *group = find_name(ct, module);
     for (size_t i = 0; i < ct->n_patterns && !*group; i++) {
         bool yes;
-        GRAM_TRY(match_pattern(ct->patterns[i].pattern, module, &yes, ct->where, err));
+        GRAM_TRY(gram_pattern_match(ct->patterns[i].pattern, module, false, &yes, ct->where, err));
         if (yes)
             *group = ct->patterns[i].group;
     }

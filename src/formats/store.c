@@ -18,6 +18,7 @@
 struct gram_store {
     struct gram_file **files; /* [n_files] */
     int n_files;
+    bool borrows_files;
     struct gram_tensor **all; /* [n] files in order, then data in order */
     struct gram_tensor **by_name;
     size_t n, cap;
@@ -188,15 +189,51 @@ enum gram_status gram_store_open(struct gram_store **out, const char *path, stru
     return GRAM_OK;
 }
 
+static enum gram_status select_tensors(struct gram_store *store, const struct gram_store *of,
+                                       const struct gram_tensor *at, size_t n, struct gram_error *err)
+{
+    struct gram_tensor *copies = gram_arena_take(&store->arena, n, sizeof *copies);
+
+    store->files = of->files;
+    store->n_files = of->n_files;
+    store->borrows_files = true;
+    store->all = calloc(n + 1, sizeof(struct gram_tensor *));
+    if (!copies || !store->all)
+        return gram_fail_memory(err, "a selection of tensors");
+    for (store->n = 0; store->n < n; store->n++) {
+        copies[store->n] = at[store->n];
+        store->all[store->n] = &copies[store->n];
+        store->bytes += at[store->n].bytes;
+    }
+    return sort_names(store, "a selection of tensors", err);
+}
+
+enum gram_status gram_store_select(struct gram_store **out, const struct gram_store *of,
+                                   const struct gram_tensor *at, size_t n, struct gram_error *err)
+{
+    *out = NULL;
+    struct gram_store *store = calloc(1, sizeof *store);
+    if (!store)
+        return gram_fail_memory(err, "a selection of tensors");
+    const enum gram_status status = select_tensors(store, of, at, n, err);
+    if (status != GRAM_OK) {
+        gram_store_close(&store);
+        return status;
+    }
+    *out = store;
+    return GRAM_OK;
+}
+
 void gram_store_close(struct gram_store **store_at)
 {
     if (!store_at || !*store_at)
         return;
     struct gram_store *store = *store_at;
 
-    for (int i = 0; i < store->n_files; i++)
+    for (int i = 0; i < store->n_files && !store->borrows_files; i++)
         gram_file_close(&store->files[i]);
-    free(store->files);
+    if (!store->borrows_files)
+        free(store->files);
     free(store->all);
     free(store->by_name);
     gram_arena_reset(&store->arena);

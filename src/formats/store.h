@@ -20,6 +20,14 @@ struct gram_store;
 enum gram_status gram_store_open(struct gram_store **out, const char *path, struct gram_error *err);
 void gram_store_close(struct gram_store **store);
 
+/*
+ * The tensors at[n] (copied; names, data and file numbers as they are, sorted by file) as a store of their
+ * own over the files of `of`, which must outlive it. Data may be NULL. GRAM_OK, GRAM_EFORMAT (a name
+ * stands twice), GRAM_ENOMEM.
+ */
+enum gram_status gram_store_select(struct gram_store **out, const struct gram_store *of,
+                                   const struct gram_tensor *at, size_t n, struct gram_error *err);
+
 /* All tensors, in the order of files, then of data. Borrowed from the store, names too. */
 size_t gram_store_count(const struct gram_store *store);
 const struct gram_tensor *gram_store_at(const struct gram_store *store, size_t i);

@@ -105,10 +105,16 @@ static int plain_linear(struct gram_graph *g, const char *name, int x, int weigh
 }
 
 static int adapted(struct gram_graph *g, const char *linear, int x, int y,
-                   const struct gram_adapter *pair, int64_t out)
+                   const struct gram_low_rank *pair, int64_t out)
 {
     char name[128];
 
+    snprintf(name, sizeof name, "%s.dropout", linear);
+    if (pair->dropout > 0.0f)
+        x = gram_build_dropout(g, name, x, pair->dropout);
+    snprintf(name, sizeof name, "%s.pool", linear);
+    if (pair->group > 0)
+        x = gram_build_pool(g, name, x, pair->group);
     snprintf(name, sizeof name, "%s.lora_a", linear);
     const int inner = plain_linear(g, name, x, pair->a, GRAM_NONE, pair->rank);
     snprintf(name, sizeof name, "%s.lora_b", linear);
@@ -122,9 +128,9 @@ int gram_build_linear(struct gram_graph *g, const char *name, int x, int weight,
 {
     int y = plain_linear(g, name, x, weight, bias, out);
 
-    for (size_t i = 0; i < g->n_adapters; i++)
-        if (g->adapters[i].weight == weight)
-            y = adapted(g, name, x, y, &g->adapters[i], out);
+    for (size_t i = 0; i < g->n_pairs; i++)
+        if (g->pairs[i].weight == weight)
+            y = adapted(g, name, x, y, &g->pairs[i], out);
     return y;
 }
 
@@ -133,6 +139,20 @@ int gram_build_add_scaled(struct gram_graph *g, const char *name, int a, int b, 
     return record(g, name,
                   (struct gram_node){.op = gram_op_find("add_scaled"), INPUTS(a, b, GRAM_NONE),
                                      PARAMS(GRAM_NONE, GRAM_NONE), .at.add_scaled = {scale}});
+}
+
+int gram_build_pool(struct gram_graph *g, const char *name, int x, int64_t width)
+{
+    return record(g, name,
+                  (struct gram_node){.op = gram_op_find("pool"), INPUTS(x, GRAM_NONE, GRAM_NONE),
+                                     PARAMS(GRAM_NONE, GRAM_NONE), .at.pool = {width}});
+}
+
+int gram_build_dropout(struct gram_graph *g, const char *name, int x, float rate)
+{
+    return record(g, name,
+                  (struct gram_node){.op = gram_op_find("dropout"), INPUTS(x, GRAM_NONE, GRAM_NONE),
+                                     PARAMS(GRAM_NONE, GRAM_NONE), .at.dropout = {rate}});
 }
 
 int gram_build_rmsnorm(struct gram_graph *g, const char *name, int x, int weight, int64_t width,

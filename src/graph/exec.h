@@ -68,6 +68,9 @@ struct gram_exec {
     bool is_watching;           /* the call moves the ranges that are watched */
     struct gram_arena arena;    /* owns all of the above but is_watching */
 
+    uint64_t noise;    /* of dropout, another for every pass of a training; 0: nothing is dropped */
+    int64_t noise_row; /* ... rows of the pass that lie before this call's */
+
     /* The call at hand. */
     const struct gram_exec_segment *segments;
     int64_t n_segments;

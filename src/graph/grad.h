@@ -53,6 +53,8 @@ void gram_activate_vjp(struct gram_grad *, const struct gram_node *);
 void gram_layernorm_vjp(struct gram_grad *, const struct gram_node *);
 void gram_add_vjp(struct gram_grad *, const struct gram_node *);
 void gram_add_scaled_vjp(struct gram_grad *, const struct gram_node *);
+void gram_pool_vjp(struct gram_grad *, const struct gram_node *);
+void gram_dropout_vjp(struct gram_grad *, const struct gram_node *);
 void gram_swiglu_vjp(struct gram_grad *, const struct gram_node *);
 void gram_rmsnorm_vjp(struct gram_grad *, const struct gram_node *);
 void gram_rope_vjp(struct gram_grad *, const struct gram_node *);

@@ -69,6 +69,12 @@ struct gram_node {
             enum gram_activation function;
         } activate;
         struct {
+            int64_t width; /* columns that are summed to one */
+        } pool;
+        struct {
+            float rate; /* share of the elements that are dropped, below 1 */
+        } dropout;
+        struct {
             int64_t heads, kv_heads, head_dim;
             int64_t window; /* keys that a query sees, itself included; 0 = all before it */
             bool is_full;   /* a query sees every key of its segment, which a call must have whole */
@@ -85,16 +91,18 @@ struct gram_block {
 };
 
 /* A low-rank pair beside a weight: its linears become W x + scale B A x (Hu et al. 2021). */
-struct gram_adapter {
+struct gram_low_rank {
     int weight, a, b; /* parameters */
     int64_t rank;
     float scale;
+    int64_t group; /* so many columns of x are summed before A (QA-LoRA, Xu et al. 2023); 0: none are */
+    float dropout; /* of x, in training; 0: none */
 };
 
 struct gram_graph {
     struct gram_arena arena;
-    const struct gram_adapter *adapters; /* borrowed while the graph is built */
-    size_t n_adapters;
+    const struct gram_low_rank *pairs; /* borrowed while the graph is built */
+    size_t n_pairs;
     struct gram_node *nodes;
     int n_nodes, cap_nodes;
     struct gram_value *values;
@@ -117,11 +125,16 @@ void gram_graph_reset(struct gram_graph *graph);
  * the other and read the same value (queries, keys, values; gate and up) become a run. After a failure they
  * return 0 and `failed` is set: check once at the end. */
 int gram_build_embed(struct gram_graph *g, const char *name, int table, int64_t cols);
-/* With a pair for each adapter of the weight: "<name>.lora_a", "<name>.lora_b" and "<name>.adapted". */
+/* With every pair of the weight behind it: "<name>.lora_a", "<name>.lora_b" and "<name>.adapted", and before
+ * these "<name>.dropout" and "<name>.pool" where the pair has them. */
 int gram_build_linear(struct gram_graph *g, const char *name, int x, int weight, int bias,
                       int64_t out);
 /* a + scale b */
 int gram_build_add_scaled(struct gram_graph *g, const char *name, int a, int b, float scale);
+/* y[g] = sum of columns [g width, (g + 1) width) of x; width divides the columns. */
+int gram_build_pool(struct gram_graph *g, const char *name, int x, int64_t width);
+/* In training, elements become 0 with probability `rate`, or else x / (1 - rate) (graph/dropout.h). */
+int gram_build_dropout(struct gram_graph *g, const char *name, int x, float rate);
 int gram_build_rmsnorm(struct gram_graph *g, const char *name, int x, int weight, int64_t width,
                        double eps);
 /* (x - mean) / sqrt(variance + eps) weight + bias, over whole rows. */

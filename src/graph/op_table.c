@@ -44,6 +44,11 @@ static const struct gram_op ops[] = {
      .vjp = gram_slice_vjp},
     {.name = "first", .shape = gram_last_shape, .forward = gram_first_forward,
      .vjp = gram_first_vjp},
+    {.name = "pool", .shape = gram_pool_shape, .forward = gram_pool_forward, .vjp = gram_pool_vjp},
+    {.name = "dropout",
+     .shape = gram_shape_same,
+     .forward = gram_dropout_forward,
+     .vjp = gram_dropout_vjp},
     {.name = "last", .shape = gram_last_shape, .forward = gram_last_forward,
      .vjp = gram_last_vjp},
 };

@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/checked.h"
 
@@ -17,6 +18,13 @@ void dpotrs_(const char *uplo, const int *n, const int *nrhs, const double *a, c
              const int *ldb, int *info, size_t uplo_len);
 void strtri_(const char *uplo, const char *diag, const int *n, float *a, const int *lda, int *info,
              size_t uplo_len, size_t diag_len);
+void dsyrk_(const char *uplo, const char *trans, const int *n, const int *k, const double *alpha,
+            const double *a, const int *lda, const double *beta, double *c, const int *ldc, size_t uplo_len,
+            size_t trans_len);
+void dsyevr_(const char *jobz, const char *range, const char *uplo, const int *n, double *a, const int *lda,
+             const double *vl, const double *vu, const int *il, const int *iu, const double *abstol, int *m,
+             double *w, double *z, const int *ldz, int *isuppz, double *work, const int *lwork, int *iwork,
+             const int *liwork, int *info, size_t jobz_len, size_t range_len, size_t uplo_len);
 void openblas_set_num_threads(int threads);
 
 double gram_mean_diagonal(const float *gram, int64_t n)
@@ -164,4 +172,96 @@ enum gram_status gram_factor_damped(float *lower, float *pivots, const float *gr
             return status;
         damping->share = damping->share > 0 ? fmin(10 * damping->share, 1) : 0.001;
     }
+}
+
+/* ---- low rank ---- */
+
+/* The largest eigenvectors of a symmetric matrix g[n][n], which is overwritten: vectors[i][n], values[i] for
+ * i < count, rising. */
+static enum gram_status largest_eigenvectors(double *vectors, double *values, double *g, int n, int count)
+{
+    const int first = n - count + 1, work_n = 26 * n, iwork_n = 10 * n;
+    const double none = 0.0;
+    double *work = malloc((size_t)work_n * sizeof *work);
+    int *iwork = malloc(((size_t)iwork_n + 2 * (size_t)n) * sizeof *iwork);
+    int found = 0, info = -1;
+
+    if (work && iwork)
+        dsyevr_("V", "I", "L", &n, g, &n, &none, &none, &first, &n, &none, &found, values, vectors, &n,
+                iwork + iwork_n, work, &work_n, iwork, &iwork_n, &info, 1, 1, 1);
+    const enum gram_status status = !work || !iwork               ? GRAM_ENOMEM
+                                    : info == 0 && found == count ? GRAM_OK
+                                                                  : GRAM_ENUMERIC;
+    free(work);
+    free(iwork);
+    return status;
+}
+
+/* Of one singular vector u of x's smaller side (n of them), the other side is x u / s: element i of u goes to
+ * near[i * near_step], of the other to far[j * far_step], each times the root of s. */
+struct singular {
+    const float *x;
+    int64_t n, m;                  /* of the smaller side, of the other */
+    int64_t n_step, m_step;        /* in x */
+    float *near, *far;
+    int64_t near_step, far_step;
+};
+
+static void place_vector(const struct singular *s, const double *u, double eigenvalue)
+{
+    const double value = sqrt(fmax(eigenvalue, 0.0)), root = sqrt(value);
+
+    for (int64_t i = 0; i < s->n; i++)
+        s->near[i * s->near_step] = (float)(root * u[i]);
+    for (int64_t j = 0; j < s->m; j++) {
+        double sum = 0.0;
+        for (int64_t i = 0; i < s->n; i++)
+            sum += u[i] * (double)s->x[i * s->n_step + j * s->m_step];
+        s->far[j * s->far_step] = value > 0.0 ? (float)(sum / root) : 0.0f;
+    }
+}
+
+static enum gram_status fit(struct singular s, int64_t rank, int64_t near_next, int64_t far_next,
+                            double *x, double *g, double *vectors, double *values)
+{
+    const int n = (int)s.n, m = (int)s.m, count = (int)(rank < s.n ? rank : s.n);
+    const double one = 1.0, zero = 0.0;
+
+    for (int64_t j = 0; j < s.m; j++) /* columns first */
+        for (int64_t i = 0; i < s.n; i++)
+            x[j * s.n + i] = s.x[i * s.n_step + j * s.m_step];
+    openblas_set_num_threads(1);
+    dsyrk_("L", "N", &n, &m, &one, x, &n, &zero, g, &n, 1, 1);
+    GRAM_TRY(largest_eigenvectors(vectors, values, g, n, count));
+    for (int i = 0; i < count; i++) {
+        const int from = count - 1 - i; /* the largest first */
+        place_vector(&s, vectors + (int64_t)from * s.n, values[from]);
+        s.near += near_next;
+        s.far += far_next;
+    }
+    return GRAM_OK;
+}
+
+enum gram_status gram_low_rank_fit(float *left, float *right, const float *x, int64_t rows, int64_t cols,
+                                   int64_t rank)
+{
+    const bool is_wide = rows <= cols;
+    const struct singular wide = {x, rows, cols, cols, 1, left, right, rank, 1};
+    const struct singular tall = {x, cols, rows, 1, cols, right, left, 1, rank};
+    const size_t n = (size_t)(is_wide ? rows : cols);
+    double *copy = calloc((size_t)rows * (size_t)cols, sizeof *copy);
+    double *g = calloc(n * n, sizeof *g), *vectors = calloc(n * n, sizeof *vectors);
+    double *values = calloc(n, sizeof *values);
+    enum gram_status status = GRAM_ENOMEM;
+
+    memset(left, 0, (size_t)(rows * rank) * sizeof *left);
+    memset(right, 0, (size_t)(rank * cols) * sizeof *right);
+    if (copy && g && vectors && values && n <= INT32_MAX / 32)
+        status = is_wide ? fit(wide, rank, 1, cols, copy, g, vectors, values)
+                         : fit(tall, rank, cols, 1, copy, g, vectors, values);
+    free(copy);
+    free(g);
+    free(vectors);
+    free(values);
+    return status;
 }

@@ -32,6 +32,15 @@ void gram_invert_unit_lower(float *lower, int64_t n);
 enum gram_status gram_solve_definite(double *x, int64_t count, double *factors, const float *gram, int64_t n,
                                      double ridge);
 
+/*
+ * The best product of rank `rank` for x[rows][cols] (Eckart and Young): left[rows][rank]
+ * right[rank][cols], the square root of every singular value on either side. By the largest eigenvectors
+ * of the smaller of x x' and x' x, in f64. Ranks beyond the smaller side stay zero. GRAM_ENUMERIC,
+ * GRAM_ENOMEM.
+ */
+enum gram_status gram_low_rank_fit(float *left, float *right, const float *x, int64_t rows, int64_t cols,
+                                   int64_t rank);
+
 /* How much of its mean is added to the diagonal. */
 struct gram_damping {
     double share; /* in: what to begin with; out: what was needed */

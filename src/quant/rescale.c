@@ -80,7 +80,7 @@ int gram_rescale_list(struct gram_rescale *out, const struct gram_transform_call
 enum gram_status gram_rescale_check(const struct gram_model_desc *desc, const char *who,
                                     struct gram_error *err)
 {
-    if (desc->n_adapters > 0)
+    if (desc->n_pairs > 0)
         return gram_fail(err, GRAM_EUNSUPPORTED,
                          "%s scales the inputs of linears, which their adapters read too: merge the "
                          "adapters first",

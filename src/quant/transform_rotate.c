@@ -107,7 +107,7 @@ static bool rewrite(const struct rotating *job, const struct rewriting *how)
 
 enum gram_status gram_rotate_check(const struct gram_model_desc *desc, struct gram_error *err)
 {
-    if (desc->n_adapters > 0)
+    if (desc->n_pairs > 0)
         return gram_fail(err, GRAM_EUNSUPPORTED,
                          "rotate changes what linears read, which their adapters read too: merge the "
                          "adapters first");

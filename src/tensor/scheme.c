@@ -396,11 +396,12 @@ static const struct gram_codebook *codebook_of(const struct gram_weight *w)
     return NULL;
 }
 
-void gram_weight_scheme(char out[GRAM_SCHEME_NAME], const struct gram_weight *w)
+struct gram_scheme gram_weight_scheme_of(const struct gram_weight *w)
 {
     const bool one_scale = w->scale_stride == 0;
     const bool by_block = w->table && w->bits == 4; /* also where one block is one row */
-    const struct gram_scheme scheme = {
+
+    return (struct gram_scheme){
         .kind = w->bits ? GRAM_SCHEME_CODES : GRAM_SCHEME_CAST,
         .dtype = w->dtype,
         .bits = w->bits,
@@ -414,6 +415,11 @@ void gram_weight_scheme(char out[GRAM_SCHEME_NAME], const struct gram_weight *w)
         .is_nested = w->is_nested,
         .is_static = w->act_scale > 0.0f,
     };
+}
+
+void gram_weight_scheme(char out[GRAM_SCHEME_NAME], const struct gram_weight *w)
+{
+    const struct gram_scheme scheme = gram_weight_scheme_of(w);
     gram_scheme_name(out, &scheme);
 }
 

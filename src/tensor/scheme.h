@@ -50,6 +50,8 @@ enum gram_status gram_scheme_parse(struct gram_scheme *out, const char *text,
 
 /* The canonical name: "w4a16-g128", "w8a16-channel-asym", "w8a8", "bf16", "keep". */
 void gram_scheme_name(char out[GRAM_SCHEME_NAME], const struct gram_scheme *scheme);
+/* What a weight is stored under; a float one is a cast to its type. */
+struct gram_scheme gram_weight_scheme_of(const struct gram_weight *w);
 /* The same for a weight as it was read: "f32", "bf16", "w4a16-g128". */
 void gram_weight_scheme(char out[GRAM_SCHEME_NAME], const struct gram_weight *w);
 

@@ -76,6 +76,22 @@ static void remember_first(struct gram_fake *f)
         f->first[i] = f->coded.steps[i].scale;
 }
 
+enum gram_status gram_fake_place(struct gram_fake *f, const struct gram_grid *grid, int64_t rows,
+                                 int64_t cols, int64_t span, bool is_one, struct gram_arena *arena,
+                                 struct gram_error *err)
+{
+    *f = (struct gram_fake){0};
+    if (!gram_coded_open(&f->coded, grid, rows, cols, span, is_one, arena))
+        return gram_fail_memory(err, "fake quantization");
+    return open_tables(f, arena, err);
+}
+
+void gram_fake_begin(struct gram_fake *f, const float *w)
+{
+    f->w = w;
+    remember_first(f);
+}
+
 enum gram_status gram_fake_open(struct gram_fake *f, const struct gram_grid *grid, int64_t rows,
                                 int64_t cols, int64_t span, bool is_one, const float *w,
                                 struct gram_pool *pool, struct gram_arena *arena,
@@ -83,12 +99,9 @@ enum gram_status gram_fake_open(struct gram_fake *f, const struct gram_grid *gri
 {
     const struct gram_step_rule rule = {.is_searched = true};
 
-    *f = (struct gram_fake){.w = w};
-    if (!gram_coded_open(&f->coded, grid, rows, cols, span, is_one, arena))
-        return gram_fail_memory(err, "fake quantization");
-    GRAM_TRY(open_tables(f, arena, err));
+    GRAM_TRY(gram_fake_place(f, grid, rows, cols, span, is_one, arena, err));
     gram_steps_find(&f->coded, w, &rule, pool);
-    remember_first(f);
+    gram_fake_begin(f, w);
     return GRAM_OK;
 }
 

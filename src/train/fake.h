@@ -29,6 +29,12 @@ enum gram_status gram_fake_open(struct gram_fake *fake, const struct gram_grid *
                                 struct gram_pool *pool, struct gram_arena *arena,
                                 struct gram_error *err);
 
+/* The same in two parts: room, and the beginning, when coded.steps are what they begin with. */
+enum gram_status gram_fake_place(struct gram_fake *fake, const struct gram_grid *grid, int64_t rows,
+                                 int64_t cols, int64_t span, bool is_one, struct gram_arena *arena,
+                                 struct gram_error *err);
+void gram_fake_begin(struct gram_fake *fake, const float *w);
+
 /* The same from codes and steps that were chosen before, of w that rounds to them. */
 enum gram_status gram_fake_resume(struct gram_fake *fake, const struct gram_coded *from, const float *w,
                                   struct gram_arena *arena, struct gram_error *err);

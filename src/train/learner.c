@@ -72,11 +72,12 @@ static enum gram_status move_steps(struct gram_learner *l, size_t i, struct gram
 static enum gram_status move_pair(struct gram_learner *l, size_t pair, struct gram_error *err)
 {
     struct gram_lora_pair *p = &l->lora.pairs[pair];
+    const int64_t inputs = gram_lora_inputs(&l->lora, p);
     const size_t at = l->desc.n_slots + 2 * pair;
 
-    GRAM_TRY(move_slot(l, at, p->rank, p->slot->cols, err));
+    GRAM_TRY(move_slot(l, at, p->rank, inputs, err));
     GRAM_TRY(move_slot(l, at + 1, p->slot->rows, p->rank, err));
-    memcpy(l->weights[at], p->a, (size_t)(p->rank * p->slot->cols) * sizeof(float));
+    memcpy(l->weights[at], p->a, (size_t)(p->rank * inputs) * sizeof(float));
     p->a = l->weights[at]; /* what is trained is what will be written */
     p->b = l->weights[at + 1];
     return GRAM_OK;
@@ -202,6 +203,12 @@ static size_t gather_steps(struct gram_learner *l, struct gram_param *to)
     return n;
 }
 
+static struct gram_param steps_param(const char *name, const struct gram_fake *fake)
+{
+    return (struct gram_param){
+        .name = name, .w = fake->logs, .g = fake->g_logs, .n = fake->n_steps};
+}
+
 static enum gram_status gather_params(struct gram_learner *l, const struct gram_learner_plan *plan,
                                       struct gram_error *err)
 {
@@ -213,6 +220,10 @@ static enum gram_status gather_params(struct gram_learner *l, const struct gram_
         return gram_fail_memory(err, "the weights that are trained");
     for (size_t i = 0; i < l->n_slots; i++) {
         const struct gram_weight *w = &l->bindings[i].weight;
+        if (l->molds[i] && l->molds[i]->kind->has_steps) {
+            from[n++] = steps_param(l->desc.slots[i].op, &l->molds[i]->fake);
+            l->trained += l->molds[i]->fake.n_steps;
+        }
         if (!l->weights[i])
             continue;
         from[n++] = (struct gram_param){.name = i < l->desc.n_slots ? l->desc.slots[i].op : "adapter",
@@ -222,10 +233,7 @@ static enum gram_status gather_params(struct gram_learner *l, const struct gram_
                                         .is_decayed = is_matrix(l, i) && !l->moves[i]};
         l->trained += count_moving(l->moves[i], w->rows) * w->cols;
         if (l->fakes[i])
-            from[n++] = (struct gram_param){.name = l->desc.slots[i].op,
-                                            .w = l->fakes[i]->logs,
-                                            .g = l->fakes[i]->g_logs,
-                                            .n = l->fakes[i]->n_steps};
+            from[n++] = steps_param(l->desc.slots[i].op, l->fakes[i]);
     }
     n += gather_steps(l, from + n);
     if (plan->learns_ranges)
@@ -245,19 +253,23 @@ static bool take_tables(struct gram_learner *l)
     l->fakes = gram_arena_take(&l->arena, n, sizeof *l->fakes);
     l->held = gram_arena_take(&l->arena, n, sizeof *l->held);
     l->moves = gram_arena_take(&l->arena, n, sizeof *l->moves);
-    return l->bindings && l->weights && l->grads && l->fakes && l->held && l->moves;
+    l->molds = gram_arena_take(&l->arena, n, sizeof *l->molds);
+    return l->bindings && l->weights && l->grads && l->fakes && l->held && l->moves && l->molds;
 }
 
-static enum gram_status make_adapter(struct gram_learner *l, const struct gram_lora_options *options,
+/* With a mold, pairs are part of the weights and not of the graph. */
+static enum gram_status make_adapter(struct gram_learner *l, const struct gram_learner_plan *plan,
                                      struct gram_error *err)
 {
-    GRAM_TRY(gram_lora_make(&l->lora, &l->desc, options, err));
-    l->adapters = gram_arena_take(&l->arena, l->lora.n_pairs, sizeof *l->adapters);
-    if (!l->adapters)
+    GRAM_TRY(gram_lora_make(&l->lora, &l->desc, plan->lora, err));
+    if (plan->mold)
+        return GRAM_OK;
+    l->low_ranks = gram_arena_take(&l->arena, l->lora.n_pairs, sizeof *l->low_ranks);
+    if (!l->low_ranks)
         return gram_fail_memory(err, "a new adapter");
-    gram_lora_adapters(&l->lora, &l->desc, (int)l->desc.n_slots, l->adapters);
-    l->desc.adapters = l->adapters;
-    l->desc.n_adapters = l->lora.n_pairs;
+    gram_lora_low_ranks(&l->lora, &l->desc, (int)l->desc.n_slots, 1.0, l->low_ranks);
+    l->desc.pairs = l->low_ranks;
+    l->desc.n_pairs = l->lora.n_pairs;
     return GRAM_OK;
 }
 
@@ -268,7 +280,7 @@ enum gram_status gram_learner_open(struct gram_learner *l, struct gram_runtime *
     *l = (struct gram_learner){.rt = rt, .ck = ck, .desc = ck->desc};
     gram_kernels_init(&l->kernels, rt->cpu_flags);
     if (plan->lora)
-        GRAM_TRY(make_adapter(l, plan->lora, err));
+        GRAM_TRY(make_adapter(l, plan, err));
     GRAM_TRY(gram_arch_build(&l->desc, &l->graph, err));
     l->n_slots = l->desc.n_slots + 2 * l->lora.n_pairs;
     if (!take_tables(l))
@@ -279,7 +291,11 @@ enum gram_status gram_learner_open(struct gram_learner *l, struct gram_runtime *
                                   : move_weight(l, i, plan, err));
     for (size_t i = 0; i < l->lora.n_pairs; i++)
         GRAM_TRY(move_pair(l, i, err));
-    if (plan->layout) {
+    if (plan->base)
+        GRAM_TRY(gram_learner_freeze_bases(l, plan, err));
+    if (plan->mold)
+        GRAM_TRY(gram_learner_cast_molds(l, plan, err));
+    else if (plan->layout) {
         GRAM_TRY(put_on_grids(l, plan->layout, err));
         GRAM_TRY(round_activations(l, plan->layout, err));
         GRAM_TRY(choose_channels(l, plan->channels, err));
@@ -301,6 +317,8 @@ void gram_learner_prepare(struct gram_learner *l)
     for (size_t i = 0; i < l->n_slots; i++)
         if (l->fakes[i])
             gram_fake_fill(l->fakes[i], l->rt->pool);
+        else if (l->molds[i])
+            l->molds[i]->kind->fill(l->molds[i]);
     for (size_t i = 0; i < l->n_slots; i++) {
         if (!l->held[i])
             continue;
@@ -310,11 +328,20 @@ void gram_learner_prepare(struct gram_learner *l)
     gram_ranges_prepare(&l->ranges);
 }
 
+/* Its gradient is no parameter's: it is cleared here, for the next step. */
+static void pull_mold(struct gram_mold *mold, float *g)
+{
+    mold->kind->pull(mold, g);
+    memset(g, 0, (size_t)(mold->base.rows * mold->base.cols) * sizeof *g);
+}
+
 void gram_learner_collect(struct gram_learner *l)
 {
     for (size_t i = 0; i < l->n_slots; i++)
         if (l->held[i])
             gram_held_pull(l->held[i], l->grads[i], &l->kernels, l->rt->pool);
+        else if (l->molds[i] && l->grads[i])
+            pull_mold(l->molds[i], l->grads[i]);
 }
 
 void gram_learner_pull(struct gram_learner *l)
@@ -327,4 +354,34 @@ void gram_learner_pull(struct gram_learner *l)
             gram_channels_hold(l->grads[i], l->moves[i], w->rows, w->cols);
     }
     gram_ranges_pull(&l->ranges);
+}
+
+/* The steps that are stored as this tensor, if they were trained. */
+static const struct gram_held *find_held(const struct gram_learner *l,
+                                         const struct gram_tensor *source)
+{
+    for (size_t i = 0; i < l->ck->desc.n_slots; i++)
+        if (l->held[i] && l->held[i]->stored == source)
+            return l->held[i];
+    return NULL;
+}
+
+enum gram_status gram_learner_values(void *context, const struct gram_unit *unit, int64_t slot,
+                                     struct gram_export_values *values, struct gram_error *err)
+{
+    const struct gram_learner *l = context;
+    const struct gram_held *held = find_held(l, unit->source);
+
+    (void)err;
+    if (held)
+        values->floats = held->scales;
+    if (held || slot == GRAM_EXPORT_NO_SLOT)
+        return GRAM_OK;
+    values->coded = l->fakes[slot]   ? &l->fakes[slot]->coded
+                    : l->molds[slot] ? &l->molds[slot]->fake.coded
+                                     : NULL;
+    values->floats = l->weights[slot];
+    if (l->bindings[slot].acts)
+        values->act_scale = l->bindings[slot].acts->scale;
+    return GRAM_OK;
 }

@@ -8,9 +8,12 @@
 #include "base/runtime.h"
 #include "engine/checkpoint.h"
 #include "quant/layout.h"
+#include "train/export.h"
 #include "train/fake.h"
+#include "train/freeze.h"
 #include "train/held.h"
 #include "train/lora.h"
+#include "train/mold.h"
 #include "train/params.h"
 #include "train/ranges.h"
 #include "train/stepper.h"
@@ -22,7 +25,7 @@ struct gram_learner {
     struct gram_model_desc desc;    /* of ck, with the adapter */
     struct gram_graph graph;
     struct gram_lora lora;
-    struct gram_adapter *adapters;
+    struct gram_low_rank *low_ranks;
     size_t n_slots;                 /* of the model, then the halves of the adapter's pairs */
     struct gram_binding *bindings;  /* [n_slots] */
     float **weights, **grads;       /* [n_slots]; NULL: frozen */
@@ -30,6 +33,9 @@ struct gram_learner {
     struct gram_held **held;        /* [n_slots]: codes that stay, whose steps are trained; NULL: not so */
     bool **moves;                   /* [n_slots]: [rows] that are trained; NULL: all */
     struct gram_ranges ranges;      /* of activations that are rounded */
+    struct gram_mold **molds;       /* [n_slots]: made of what is trained; NULL: not so */
+    struct gram_coded *bases;       /* [slots]: codes that were made on the way, if they are to be kept */
+    struct gram_loftq_result loftq; /* over all pairs */
     struct gram_params params;
     int64_t trained;                /* weights that are */
     struct gram_arena arena;
@@ -44,6 +50,10 @@ struct gram_learner_plan {
     uint64_t seed;
     double channels;   /* share of the rows of linears on grids that is trained, above 0 to 1 */
     bool learns_ranges; /* of activations with one scale, once they are watched no longer */
+    const struct gram_mold_kind *mold; /* linears with codes are made of something smaller; NULL: not */
+    const struct gram_scheme *base;    /* of a float source: linears are frozen as codes; NULL: not */
+    int loftq;         /* iterations that begin the pairs; 0: they begin as PEFT's do */
+    bool keeps_base;   /* those codes are wanted: gram_learner_base_values */
     const struct gram_optimizer *optimizer;
 };
 
@@ -60,5 +70,17 @@ void gram_learner_prepare(struct gram_learner *learner);
 void gram_learner_collect(struct gram_learner *learner);
 /* Behind that: gradients of what is multiplied become those of the weights. */
 void gram_learner_pull(struct gram_learner *learner);
+
+/* What moved, for gram_export_model(); the context is the learner. */
+gram_export_fn gram_learner_values;
+/* The base whose codes were made on the way. */
+gram_export_fn gram_learner_base_values;
+
+/* Parts of opening (learner_bases.c). */
+enum gram_status gram_learner_freeze_bases(struct gram_learner *learner,
+                                           const struct gram_learner_plan *plan,
+                                           struct gram_error *err);
+enum gram_status gram_learner_cast_molds(struct gram_learner *learner,
+                                         const struct gram_learner_plan *plan, struct gram_error *err);
 
 #endif

@@ -16,59 +16,18 @@ static const char *last_part(const char *module)
     return dot ? dot + 1 : module;
 }
 
-/* Is the name one of those between the commas? */
-static bool is_listed(const char *list, const char *name)
-{
-    const size_t n = strlen(name);
-
-    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
-        if (strncmp(at, name, n) == 0 && (at[n] == ',' || at[n] == '\0'))
-            return true;
-    return false;
-}
-
-static bool is_target(const struct gram_lora_options *options, const struct gram_weight_slot *slot)
-{
-    if (!options->targets)
-        return slot->kind == GRAM_KIND_LINEAR;
-    return (slot->kind == GRAM_KIND_LINEAR || slot->kind == GRAM_KIND_LM_HEAD) &&
-           is_listed(options->targets, last_part(slot->module));
-}
-
-/* Every name between the commas must mean something. */
-static enum gram_status check_targets(const struct gram_lora_options *options,
-                                      const struct gram_model_desc *desc, struct gram_error *err)
-{
-    for (const char *at = options->targets; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
-        const size_t n = strcspn(at, ",");
-        bool is_there = false;
-        for (size_t i = 0; i < desc->n_slots; i++) {
-            const char *name = last_part(desc->slots[i].module);
-            is_there |= is_target(options, &desc->slots[i]) && strlen(name) == n &&
-                        strncmp(at, name, n) == 0;
-        }
-        if (!is_there)
-            return gram_fail(err, GRAM_EINVAL,
-                             "the model has no linear '%.*s'; its linears have names such as 'q_proj' and "
-                             "'down_proj'",
-                             (int)n, at);
-    }
-    return GRAM_OK;
-}
-
 static bool make_pair(struct gram_lora *lora, const struct gram_weight_slot *slot,
-                      struct gram_rng *rng)
+                      const struct gram_lora_options *options, struct gram_rng *rng)
 {
     struct gram_lora_pair *pair = &lora->pairs[lora->n_pairs++];
-    const int64_t n = lora->rank * slot->cols;
-    const double bound = 1.0 / sqrt((double)slot->cols);
 
-    *pair = (struct gram_lora_pair){
-        .slot = slot,
-        .rank = lora->rank,
-        .a = gram_arena_take(&lora->arena, (size_t)n, sizeof(float)),
-        .b = gram_arena_take(&lora->arena, (size_t)slot->rows, (size_t)lora->rank * sizeof(float)),
-    };
+    *pair = (struct gram_lora_pair){.slot = slot,
+                                    .rank = gram_lora_rank(options, slot),
+                                    .alpha = gram_lora_alpha(options, slot)};
+    const int64_t inputs = gram_lora_inputs(lora, pair), n = pair->rank * inputs;
+    const double bound = 1.0 / sqrt((double)inputs);
+    pair->a = gram_arena_take(&lora->arena, (size_t)n, sizeof(float));
+    pair->b = gram_arena_take(&lora->arena, (size_t)slot->rows, (size_t)pair->rank * sizeof(float));
     for (int64_t i = 0; pair->a && i < n; i++)
         pair->a[i] = (float)(bound * (2.0 * gram_rng_unit(rng) - 1.0));
     return pair->a && pair->b;
@@ -79,13 +38,17 @@ enum gram_status gram_lora_make(struct gram_lora *lora, const struct gram_model_
 {
     struct gram_rng rng = {options->seed};
 
-    *lora = (struct gram_lora){.rank = options->rank, .alpha = options->alpha};
-    GRAM_TRY(check_targets(options, desc, err));
+    *lora = (struct gram_lora){.rank = options->rank,
+                               .alpha = options->alpha,
+                               .is_rslora = options->is_rslora,
+                               .group = options->group,
+                               .dropout = options->dropout};
+    GRAM_TRY(gram_lora_check_options(options, desc, err));
     lora->pairs = gram_arena_take(&lora->arena, desc->n_slots, sizeof *lora->pairs);
     bool ok = lora->pairs != NULL;
     for (size_t i = 0; ok && i < desc->n_slots; i++)
-        if (is_target(options, &desc->slots[i]))
-            ok = make_pair(lora, &desc->slots[i], &rng);
+        if (gram_lora_is_target(options, &desc->slots[i]))
+            ok = make_pair(lora, &desc->slots[i], options, &rng);
     return ok ? GRAM_OK : gram_fail_memory(err, "a new adapter");
 }
 
@@ -106,16 +69,46 @@ static json_t *list_targets(const struct gram_lora *lora)
     return targets;
 }
 
+/* What differs from the numbers for all, by the module's whole name; no other name ends with it. */
+static json_t *list_differing(const struct gram_lora *lora, bool of_ranks)
+{
+    json_t *patterns = json_object();
+
+    for (size_t i = 0; i < lora->n_pairs; i++) {
+        const struct gram_lora_pair *p = &lora->pairs[i];
+        struct gram_buf name = {0};
+        for (const char *at = p->slot->module; *at; at++)
+            gram_buf_printf(&name, *at == '.' ? "\\%c" : "%c", *at);
+        if (of_ranks && p->rank != lora->rank)
+            json_object_set_new(patterns, name.at, json_integer((json_int_t)p->rank));
+        if (!of_ranks && p->alpha != lora->alpha)
+            json_object_set_new(patterns, name.at, json_real(p->alpha));
+        gram_buf_reset(&name);
+    }
+    return patterns;
+}
+
+static json_t *print_config(const struct gram_lora *lora, const char *base)
+{
+    json_t *config = json_pack(
+        "{s:s, s:s, s:s?, s:I, s:f, s:f, s:s, s:b, s:b, s:b, s:b, s:b, s:n, s:o, s:o, s:o}", "peft_type",
+        "LORA", "task_type", "CAUSAL_LM", "base_model_name_or_path", base, "r", (json_int_t)lora->rank,
+        "lora_alpha", lora->alpha, "lora_dropout", lora->dropout, "bias", "none", "fan_in_fan_out", false,
+        "inference_mode", true, "init_lora_weights", true, "use_rslora", lora->is_rslora, "use_dora", false,
+        "modules_to_save", "target_modules", list_targets(lora), "rank_pattern", list_differing(lora, true),
+        "alpha_pattern", list_differing(lora, false));
+
+    if (config && lora->group)
+        json_object_update_new(config, json_pack("{s:b, s:I}", "use_qalora", true, "qalora_group_size",
+                                                 (json_int_t)lora->group));
+    return config;
+}
+
 static enum gram_status write_config(struct gram_written *written, const struct gram_output *output,
                                      const struct gram_lora *lora, const char *base,
                                      struct gram_error *err)
 {
-    json_t *config = json_pack(
-        "{s:s, s:s, s:s?, s:I, s:f, s:f, s:s, s:b, s:b, s:b, s:b, s:b, s:n, s:o}", "peft_type", "LORA",
-        "task_type", "CAUSAL_LM", "base_model_name_or_path", base, "r", (json_int_t)lora->rank,
-        "lora_alpha", lora->alpha, "lora_dropout", 0.0, "bias", "none", "fan_in_fan_out", false,
-        "inference_mode", true, "init_lora_weights", true, "use_rslora", lora->is_rslora, "use_dora",
-        false, "modules_to_save", "target_modules", list_targets(lora));
+    json_t *config = print_config(lora, base);
     char *text = config ? json_dumps(config, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) : NULL;
     const enum gram_status status =
         text ? gram_sidecar_put(written, output, "adapter_config.json", text, strlen(text), err)
@@ -126,8 +119,8 @@ static enum gram_status write_config(struct gram_written *written, const struct 
     return status;
 }
 
-static bool describe_half(struct gram_tensor *t, const struct gram_lora_pair *pair, bool is_b,
-                          struct gram_arena *arena)
+static bool describe_half(struct gram_tensor *t, const struct gram_lora *lora,
+                          const struct gram_lora_pair *pair, bool is_b, struct gram_arena *arena)
 {
     struct gram_buf name = {0};
 
@@ -136,7 +129,7 @@ static bool describe_half(struct gram_tensor *t, const struct gram_lora_pair *pa
                               .dtype = GRAM_F32,
                               .rank = 2,
                               .shape = {is_b ? pair->slot->rows : pair->rank,
-                                        is_b ? pair->rank : pair->slot->cols},
+                                        is_b ? pair->rank : gram_lora_inputs(lora, pair)},
                               .data = is_b ? pair->b : pair->a};
     t->count = t->shape[0] * t->shape[1];
     t->bytes = (uint64_t)t->count * sizeof(float);
@@ -151,7 +144,7 @@ static bool assemble(struct gram_buf *file, const struct gram_lora *lora, struct
     bool ok = tensors != NULL;
 
     for (size_t i = 0; ok && i < n; i++)
-        ok = describe_half(&tensors[i], &lora->pairs[i / 2], i % 2 == 1, arena);
+        ok = describe_half(&tensors[i], lora, &lora->pairs[i / 2], i % 2 == 1, arena);
     ok = ok && gram_safetensors_header(file, tensors, n);
     for (size_t i = 0; ok && i < n; i++)
         gram_buf_add(file, tensors[i].data, (size_t)tensors[i].bytes);

@@ -4,16 +4,10 @@
 
 #include "engine/adapter.h"
 #include "quant/sidecar.h"
+#include "train/lora_targets.h"
 
-struct gram_lora_options {
-    int64_t rank;        /* at least 1 */
-    double alpha;        /* above 0 */
-    const char *targets; /* ends of module names, "q_proj,v_proj"; NULL: all linears of the blocks */
-    uint64_t seed;
-};
-
-/* As PEFT begins: A uniform within 1 / sqrt(columns) (He et al. 2015, with a = sqrt(5)), B zero. GRAM_EINVAL
- * for a target that no linear has, GRAM_ENOMEM. */
+/* As PEFT begins: A uniform within 1 / sqrt(its columns) (He et al. 2015, with a = sqrt(5)), B zero.
+ * GRAM_EINVAL for a target that no linear has, GRAM_ENOMEM. */
 enum gram_status gram_lora_make(struct gram_lora *lora, const struct gram_model_desc *desc,
                                 const struct gram_lora_options *options, struct gram_error *err);
 

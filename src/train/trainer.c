@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/checked.h"
+#include "base/rng.h"
 
 /* ---- opening ---- */
 
@@ -249,6 +250,13 @@ static void next_batch(struct gram_trainer *t, struct gram_minibatch *batch)
     gram_batches_next(&t->batches, batch);
 }
 
+/* Of what a batch drops: the seed, the step and the batch say it, so that a resumed run drops the same. */
+static uint64_t noise_of(const struct gram_trainer *t, int64_t step, int64_t batch)
+{
+    struct gram_rng rng = {t->batches.seed ^ (uint64_t)step << 20 ^ (uint64_t)batch};
+    return gram_rng_u64(&rng) | 1;
+}
+
 /* All batches of the step, forward and back: the mean loss of its labels. */
 static enum gram_status run_batches(struct gram_trainer *t, struct gram_tune_step *step,
                                     struct gram_error *err)
@@ -265,9 +273,12 @@ static enum gram_status run_batches(struct gram_trainer *t, struct gram_tune_ste
     for (int64_t i = 0; i < t->options.accumulate; i++) {
         GRAM_TRY(poll(t, err));
         const struct gram_sequences sequences = share_of(t, &t->batch[i]);
+        t->stepper.exec.noise = noise_of(t, step->step, i);
+        t->stepper.exec.noise_row = sequences.tokens - t->batch[i].tokens;
         if (sequences.n > 0)
             step->loss += gram_stepper_run(&t->stepper, &sequences, (double)counted);
     }
+    t->stepper.exec.noise = 0;
     gram_learner_collect(t->learner);
     GRAM_TRY(join_parts(t, &step->loss, true, err));
     gram_learner_pull(t->learner);

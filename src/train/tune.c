@@ -5,6 +5,7 @@
 #include <gram/tune.h>
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -26,26 +27,69 @@ void gram_tuning_warn(const struct gram_tuning *t, const char *sentence)
         t->job->warn(t->job->user, sentence);
 }
 
+/* The grids of a mold: whole codes that weights alone are made of; for qa-lora with zero points, in groups
+ * that are as wide in every linear. */
+static enum gram_status check_grids(struct gram_tuning *t, struct gram_error *err)
+{
+    const bool is_pooled = gram_mold_find(t->method->mold)->is_pooled;
+
+    for (size_t i = 0; i < t->ck.desc.n_slots; i++) {
+        const struct gram_scheme *s = &t->export.assigned[i].scheme;
+        const char *op = t->ck.desc.slots[i].op;
+        if (s->kind != GRAM_SCHEME_CODES && t->method->is_lora &&
+            gram_lora_is_target(&t->lora, &t->ck.desc.slots[i]))
+            return gram_fail(err, GRAM_EUNSUPPORTED, "%s: %s is not quantized; name the targets that are",
+                             t->in, op);
+        if (s->kind != GRAM_SCHEME_CODES)
+            continue;
+        if (s->is_nested || s->act_bits != 0)
+            return gram_fail(err, GRAM_EUNSUPPORTED,
+                             "%s: %s has rounded activations, or scales that are rounded together; adapters "
+                             "are trained on grids of weights alone",
+                             t->in, op);
+        if (is_pooled && (!s->asymmetric || s->granularity != GRAM_PER_GROUP))
+            return gram_fail(err, GRAM_EUNSUPPORTED,
+                             "%s: %s has no zero points by group, which qa-lora moves; quantize it with "
+                             "a scheme such as w4a16-g32-asym",
+                             t->in, op);
+        if (is_pooled && t->lora.group && t->lora.group != s->group)
+            return gram_fail(err, GRAM_EUNSUPPORTED,
+                             "%s: %s has groups of %" PRId64 ", others of %" PRId64, t->in, op, s->group,
+                             t->lora.group);
+        t->lora.group = is_pooled ? s->group : 0;
+    }
+    return GRAM_OK;
+}
+
+/* With a mold, all linears that have codes get others. */
+static enum gram_status open_export(struct gram_tuning *t, struct gram_error *err)
+{
+    const size_t n = t->ck.desc.n_slots;
+    bool *moves = t->method->mold && !t->o.scheme ? malloc(n * sizeof *moves) : NULL;
+
+    if (t->method->mold && !t->o.scheme && !moves)
+        return gram_fail_memory(err, "the layout of the output");
+    if (moves)
+        memset(moves, true, n * sizeof *moves);
+    const enum gram_status status = gram_export_open(&t->export, &t->ck, t->o.scheme, moves, err);
+    free(moves);
+    return status;
+}
+
 static enum gram_status open_source(struct gram_tuning *t, struct gram_error *err)
 {
     GRAM_TRY(gram_checkpoint_open(&t->ck, t->in, err));
-    if (!t->ck.container && t->method->is_steps)
-        return gram_fail(err, GRAM_EUNSUPPORTED,
-                         "%s: is not quantized and has no steps to train; gram quantize makes it so, or "
-                         "take method qat",
-                         t->ck.config_path);
-    if (t->ck.container && !t->method->is_lora && !t->method->is_steps)
-        return gram_fail(err, GRAM_EUNSUPPORTED,
-                         "%s: is quantized; train its steps or an adapter (lora), or start from the "
-                         "unquantized model",
-                         t->ck.config_path);
+    GRAM_TRY(gram_tuning_settle_source(t, err));
     if (t->o.context == 0)
         t->o.context = gram_min_i64(t->ck.desc.hp.context, MOST_CONTEXT);
     if (t->o.context < 2 || t->o.context > t->ck.desc.hp.context)
         return gram_fail(err, GRAM_EINVAL,
                          "%s: rows of %" PRId64 " tokens; the model takes 2 to %" PRId64, t->in,
                          t->o.context, t->ck.desc.hp.context);
-    return t->method->is_lora ? GRAM_OK : gram_export_open(&t->export, &t->ck, t->o.scheme, err);
+    if (t->method->writes_adapter && !t->method->mold)
+        return GRAM_OK;
+    GRAM_TRY(open_export(t, err));
+    return t->method->mold ? check_grids(t, err) : GRAM_OK;
 }
 
 /* ---- training ---- */
@@ -84,8 +128,14 @@ static enum gram_status plan_steps(struct gram_tuning *t, struct gram_error *err
 
 static enum gram_status open_learner(struct gram_tuning *t, struct gram_error *err)
 {
+    const bool freezes = t->method->writes_adapter && t->o.scheme;
     struct gram_learner_plan plan = {.lora = t->method->is_lora ? &t->lora : NULL,
-                                     .layout = t->method->is_qat ? &t->export.layout : NULL,
+                                     .layout = t->method->is_qat || t->method->mold ? &t->export.layout
+                                                                                   : NULL,
+                                     .mold = t->method->mold ? gram_mold_find(t->method->mold) : NULL,
+                                     .base = freezes ? &t->scheme : NULL,
+                                     .loftq = (int)t->o.loftq,
+                                     .keeps_base = t->o.base_out != NULL,
                                      .is_steps = t->method->is_steps,
                                      .is_random = t->o.from_random,
                                      .seed = t->o.seed,
@@ -142,10 +192,7 @@ static enum gram_status write_result(struct gram_tuning *t, struct gram_error *e
 {
     if (!leads(t))
         return GRAM_OK;
-    gram_learner_prepare(&t->learner);
-    GRAM_TRY(t->method->is_lora
-                 ? gram_lora_write(&t->export.written, t->output, &t->learner.lora, t->in, err)
-                 : gram_export_model(&t->export, t->output, &t->learner, t->job, err));
+    GRAM_TRY(gram_tuning_write(t, err));
     GRAM_TRY(gram_tuning_certify(t, err));
     gram_keeper_clear(&t->keeper);
     return gram_output_publish(&t->output, err);

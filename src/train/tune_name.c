@@ -27,8 +27,12 @@ json_t *gram_tuning_print_options(const struct gram_tuning *t)
                                o->block_mse, "reference", o->reference, "coreset", o->coreset,
                                "coreset_every", (json_int_t)o->coreset_every, "kv", o->kv));
     if (printed && t->method->is_lora)
-        json_object_update_new(printed, json_pack("{s:I, s:f, s:s?}", "rank", (json_int_t)o->rank,
-                                                  "alpha", o->alpha, "targets", o->targets));
+        json_object_update_new(
+            printed,
+            json_pack("{s:s?, s:I, s:f, s:s?, s:s?, s:s?, s:b, s:f, s:I}", "scheme", o->scheme, "rank",
+                      (json_int_t)o->rank, "alpha", o->alpha, "targets", o->targets, "rank_pattern",
+                      o->rank_pattern, "alpha_pattern", o->alpha_pattern, "use_rslora", o->use_rslora,
+                      "dropout", o->dropout, "loftq", (json_int_t)o->loftq));
     return printed;
 }
 

@@ -7,16 +7,22 @@
 static const struct gram_choice method_names[] = {
     {"full", "all weights"},
     {"lora", "low-rank pairs beside the linears; the base may be quantized and stays as it is"},
+    {"qlora", "the same on a base that is quantized on the way (nf4-dq, or --scheme)"},
     {"qat", "all weights, with the linears on the grid of --scheme, whose steps are learned"},
-    {"steps", "the steps of a quantized model, whose codes stay"},
+    {"lora-qat", "low-rank pairs and steps, merged into the weights and on their grid all the time"},
+    {"qa-lora", "pairs that move zero points alone, for a base on a grid with zero points"},
+    {"steps", "the steps of a quantized model, whose codes stay (PEQA)"},
     {NULL, NULL},
 };
 
 static const struct gram_tune_method methods[] = {
     {&method_names[0], .lr = 1e-4},
-    {&method_names[1], .is_lora = true, .lr = 2e-4},
-    {&method_names[2], .is_qat = true, .lr = 1e-3},
-    {&method_names[3], .is_steps = true, .lr = 1e-3},
+    {&method_names[1], .is_lora = true, .writes_adapter = true, .lr = 2e-4},
+    {&method_names[2], .is_lora = true, .writes_adapter = true, .scheme = "nf4-dq", .lr = 2e-4},
+    {&method_names[3], .is_qat = true, .scheme = "w4a16", .lr = 1e-3},
+    {&method_names[4], .is_lora = true, .mold = "lora-qat", .scheme = "w4a16", .lr = 1e-3},
+    {&method_names[5], .is_lora = true, .mold = "qa-lora", .writes_adapter = true, .lr = 5e-3},
+    {&method_names[6], .is_steps = true, .lr = 1e-3},
 };
 
 const struct gram_choice *gram_tune_methods(void)
@@ -32,7 +38,9 @@ static enum gram_status find_method(const struct gram_tune_method **out, const c
         if (strcmp(methods[i].about->name, name) == 0)
             return GRAM_OK;
     }
-    return gram_fail(err, GRAM_EINVAL, "unknown method '%s'; there are full, lora, qat and steps", name);
+    return gram_fail(err, GRAM_EINVAL,
+                     "unknown method '%s'; there are full, lora, qlora, qat, lora-qat, qa-lora and steps",
+                     name);
 }
 
 /* What a training lessens, of which weights and on which samples. */
@@ -63,6 +71,27 @@ static enum gram_status check_aims(const struct gram_tuning *t, struct gram_erro
     return GRAM_OK;
 }
 
+static enum gram_status check_pairs(const struct gram_tuning *t, struct gram_error *err)
+{
+    const struct gram_tune_options *o = &t->o;
+    const bool is_qlora = t->method->is_lora && t->method->writes_adapter && t->method->scheme;
+
+    if (!(o->dropout >= 0.0 && o->dropout < 1.0) || o->loftq < 0 || o->loftq > 100)
+        return gram_fail(err, GRAM_EINVAL, "dropout is a share below 1, loftq from 0 to 100");
+    if (o->dropout > 0.0 && (!t->method->is_lora || t->method->mold))
+        return gram_fail(err, GRAM_EINVAL,
+                         "dropout belongs to lora and qlora, whose pairs stand beside the weights");
+    if ((o->loftq > 0 || o->base_out) && !is_qlora)
+        return gram_fail(err, GRAM_EINVAL, "loftq and base_out belong to method qlora, not to %s",
+                         t->method->about->name);
+    if (o->loftq > 1 && !o->base_out)
+        return gram_fail(
+            err, GRAM_EINVAL,
+            "more than one iteration of LoftQ changes the base's codes: it needs base_out "
+            "(--base-out DIR), where to write them");
+    return GRAM_OK;
+}
+
 static enum gram_status check_options(struct gram_tuning *t, struct gram_error *err)
 {
     const struct gram_tune_options *o = &t->o;
@@ -79,9 +108,11 @@ static enum gram_status check_options(struct gram_tuning *t, struct gram_error *
     if (o->patience > 0 && !o->eval_data && o->eval_share == 0.0)
         return gram_fail(err, GRAM_EINVAL,
                          "patience needs something held out: --eval-share or --eval-data");
-    if (o->scheme && !t->method->is_qat)
-        return gram_fail(err, GRAM_EINVAL, "a scheme belongs to method qat, not to %s",
+    if (o->scheme && !t->method->scheme)
+        return gram_fail(err, GRAM_EINVAL,
+                         "a scheme belongs to methods qat, lora-qat and qlora, not to %s",
                          t->method->about->name);
+    GRAM_TRY(check_pairs(t, err));
     return check_aims(t, err);
 }
 
@@ -93,33 +124,71 @@ static void fill_in(struct gram_tuning *t)
         o->lr = t->method->lr;
     if (o->alpha == 0.0)
         o->alpha = 2.0 * (double)o->rank;
-    if (t->method->is_qat && !o->scheme)
-        o->scheme = "w4a16";
-    t->lora = (struct gram_lora_options){o->rank, o->alpha, o->targets, o->seed};
-}
-
-static enum gram_status check_scheme(const struct gram_tuning *t, struct gram_error *err)
-{
-    struct gram_scheme scheme;
-
-    if (!t->method->is_qat)
-        return GRAM_OK;
-    GRAM_TRY(gram_scheme_parse(&scheme, t->o.scheme, err));
-    if (scheme.kind != GRAM_SCHEME_CODES)
-        return gram_fail(err, GRAM_EUNSUPPORTED,
-                         "%s: has no grid to train on; take one such as w4a16, w2a16-g64 or w8a8",
-                         t->o.scheme);
-    if (scheme.is_nested)
-        return gram_fail(err, GRAM_EUNSUPPORTED,
-                         "%s: its scales are rounded together, which cannot be trained; take nf4",
-                         t->o.scheme);
-    return GRAM_OK;
+    t->lora = (struct gram_lora_options){.rank = o->rank,
+                                         .alpha = o->alpha,
+                                         .targets = o->targets,
+                                         .rank_pattern = o->rank_pattern,
+                                         .alpha_pattern = o->alpha_pattern,
+                                         .dropout = o->dropout,
+                                         .is_rslora = o->use_rslora,
+                                         .seed = o->seed};
 }
 
 enum gram_status gram_tuning_settle_options(struct gram_tuning *t, struct gram_error *err)
 {
     GRAM_TRY(find_method(&t->method, t->o.method, err));
     fill_in(t);
-    GRAM_TRY(check_options(t, err));
+    return check_options(t, err);
+}
+
+/* ---- and the source ---- */
+
+static enum gram_status check_scheme(struct gram_tuning *t, struct gram_error *err)
+{
+    struct gram_scheme *scheme = &t->scheme;
+
+    if (!t->o.scheme)
+        return GRAM_OK;
+    GRAM_TRY(gram_scheme_parse(scheme, t->o.scheme, err));
+    if (scheme->kind != GRAM_SCHEME_CODES)
+        return gram_fail(err, GRAM_EUNSUPPORTED,
+                         "%s: has no grid to train on; take one such as w4a16, w2a16-g64 or w8a8",
+                         t->o.scheme);
+    if (scheme->is_nested && !t->method->writes_adapter)
+        return gram_fail(err, GRAM_EUNSUPPORTED,
+                         "%s: its scales are rounded together, which cannot be trained; take nf4",
+                         t->o.scheme);
+    if (scheme->act_bits != 0 && t->method->is_lora)
+        return gram_fail(err, GRAM_EUNSUPPORTED,
+                         "%s: an adapter is trained on codes of weights alone, such as %s", t->o.scheme,
+                         t->method->scheme);
+    return GRAM_OK;
+}
+
+static enum gram_status check_quantized(const struct gram_tuning *t, struct gram_error *err)
+{
+    if (!t->method->is_lora && !t->method->is_steps)
+        return gram_fail(err, GRAM_EUNSUPPORTED,
+                         "%s: is quantized; train its steps or an adapter (lora), or start from the "
+                         "unquantized model",
+                         t->ck.config_path);
+    if (t->o.scheme || t->o.loftq > 0 || t->o.base_out)
+        return gram_fail(err, GRAM_EINVAL,
+                         "%s: is quantized already; scheme, loftq and base_out want a float model",
+                         t->ck.config_path);
+    return GRAM_OK;
+}
+
+enum gram_status gram_tuning_settle_source(struct gram_tuning *t, struct gram_error *err)
+{
+    if (t->ck.container)
+        return check_quantized(t, err);
+    if (t->method->is_steps || (t->method->mold && !t->method->scheme))
+        return gram_fail(err, GRAM_EUNSUPPORTED,
+                         "%s: is not quantized and has no steps to train; gram quantize makes it so, or "
+                         "take method qat",
+                         t->ck.config_path);
+    if (!t->o.scheme)
+        t->o.scheme = t->method->scheme;
     return check_scheme(t, err);
 }

@@ -28,6 +28,12 @@ static double held_before(const struct gram_tuning *t)
     return t->held.n == 0 ? (double)NAN : t->trainer.standing.held_before;
 }
 
+/* A length over that of the weights. */
+static double loftq_share(const struct gram_tuning *t, double part)
+{
+    return t->o.loftq > 0 ? sqrt(part / t->learner.loftq.squares) : (double)NAN;
+}
+
 static json_t *print_result(const struct gram_tuning *t)
 {
     const struct gram_standing *s = &t->trainer.standing;
@@ -55,6 +61,10 @@ enum gram_status gram_tuning_certify(const struct gram_tuning *t, struct gram_er
                   "method", t->method->about->name, "architecture", gram_arch_name(t->ck.desc.arch),
                   "options", gram_tuning_print_options(t), "data", print_data(t), "result",
                   print_result(t), "files", print_files(&t->export.written));
+    if (root && t->o.loftq > 0)
+        json_object_set_new(root, "loftq",
+                            json_pack("{s:f, s:f}", "before", loftq_share(t, t->learner.loftq.before),
+                                      "after", loftq_share(t, t->learner.loftq.after)));
     char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(10)) : NULL;
     const enum gram_status status =
         text ? gram_output_put(t->output, "gram.json", text, strlen(text), err)
@@ -85,6 +95,8 @@ void gram_tuning_fill_report(const struct gram_tuning *t, struct gram_tune_repor
         .last_loss = s->last_loss,
         .held_before = held_before(t),
         .held_after = held_after(t),
+        .loftq_before = loftq_share(t, t->learner.loftq.before),
+        .loftq_after = loftq_share(t, t->learner.loftq.after),
     };
     for (size_t i = 0; i < t->ck.desc.n_slots; i++)
         r->parameters += (uint64_t)(t->ck.desc.slots[i].rows * t->ck.desc.slots[i].cols);

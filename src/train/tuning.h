@@ -13,8 +13,13 @@
 
 struct gram_tune_method {
     const struct gram_choice *about;
-    bool is_lora, is_qat, is_steps;
-    double lr; /* unless told */
+    bool is_lora;         /* pairs are trained */
+    bool is_qat;          /* all weights are, on a grid */
+    bool is_steps;        /* of a quantized model, alone */
+    const char *mold;     /* linears are made of what is trained, as mold.h says; NULL: not */
+    bool writes_adapter;
+    const char *scheme;   /* of a float source, unless told; NULL: it takes none */
+    double lr;            /* unless told */
 };
 
 struct gram_tuning {
@@ -27,6 +32,7 @@ struct gram_tuning {
     struct gram_checkpoint ck;
     struct gram_dataset data, held; /* held.n is 0: nothing was held out */
     struct gram_lora_options lora;
+    struct gram_scheme scheme; /* of o.scheme, if that is set */
     struct gram_trainer_options trainer_options;
     struct gram_export export;
     struct gram_learner learner;
@@ -42,6 +48,10 @@ void gram_tuning_warn(const struct gram_tuning *t, const char *sentence);
 /* Find the method, fill in every default, refuse what contradicts itself. GRAM_EINVAL,
  * GRAM_EUNSUPPORTED. */
 enum gram_status gram_tuning_settle_options(struct gram_tuning *t, struct gram_error *err);
+/* Needs ck: the scheme, and whether the method can begin with the source. */
+enum gram_status gram_tuning_settle_source(struct gram_tuning *t, struct gram_error *err);
+/* Adapter or model, and the base that was made on the way; all but gram.json. */
+enum gram_status gram_tuning_write(struct gram_tuning *t, struct gram_error *err);
 /* Needs ck. Fills data and held. */
 enum gram_status gram_tuning_open_data(struct gram_tuning *t, struct gram_error *err);
 /* NULL when memory ran out. */

@@ -12,8 +12,8 @@ GRAM = os.environ["GRAM"]
 SOURCE = os.environ.get("GRAM_SOURCE", os.path.join(os.path.dirname(__file__), "..", ".."))
 SHARED = os.environ.get("GRAM_SHARED", os.path.join(SOURCE, "..", "shared"))
 
-COMMANDS = ["inspect", "check", "quantize", "tune", "eval", "run", "bench", "trace", "tokenize", "schemes",
-            "methods", "transforms", "help", "version", "completion"]
+COMMANDS = ["inspect", "check", "quantize", "tune", "merge", "eval", "run", "bench", "trace", "tokenize",
+            "schemes", "methods", "transforms", "help", "version", "completion"]
 
 
 class Result:

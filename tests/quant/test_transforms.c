@@ -435,7 +435,7 @@ static void clipping_equals_the_reference(void **state)
 static void a_tied_head_is_not_rotated_and_adapters_are_refused(void **state)
 {
     static const char *const names[] = {"smoothquant", "awq", "rotate"};
-    const struct gram_adapter adapter = {0};
+    const struct gram_low_rank pair = {0};
     const struct gram_transform *t;
     struct float_model m;
     struct gram_error err;
@@ -445,8 +445,8 @@ static void a_tied_head_is_not_rotated_and_adapters_are_refused(void **state)
     float_model_open(&m, shared_path("golden/models/qwen2_tied/hf"), 1, false);
     MUST(gram_transform_find(&t, "rotate", &err));
     MUST_FAIL(GRAM_EUNSUPPORTED, "weight of its own", t->check(&m.ck.desc, &err));
-    m.ck.desc.n_adapters = 1;
-    m.ck.desc.adapters = &adapter;
+    m.ck.desc.n_pairs = 1;
+    m.ck.desc.pairs = &pair;
     for (int i = 0; i < 3; i++) {
         MUST(gram_transform_find(&t, names[i], &err));
         MUST_FAIL(GRAM_EUNSUPPORTED, "adapters", t->check(&m.ck.desc, &err));
@@ -454,7 +454,7 @@ static void a_tied_head_is_not_rotated_and_adapters_are_refused(void **state)
     MUST_FAIL(GRAM_EINVAL, "smoothquant", gram_transform_find(&t, "smooth", &err));
     MUST(gram_transform_find(&t, "none", &err));
     assert_null(t);
-    m.ck.desc.n_adapters = 0;
+    m.ck.desc.n_pairs = 0;
     float_model_close(&m);
 }
 

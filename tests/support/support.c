@@ -48,7 +48,7 @@ __attribute__((visibility("default"))) void print_message(const char *const form
     va_end(args);
 }
 
-static char folders[64][64];
+static char folders[256][64];
 static int n_folders;
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *walk)
@@ -67,7 +67,7 @@ const char *fresh_folder(void)
 {
     if (n_folders == 0)
         atexit(remove_folders);
-    assert_true(n_folders < 64);
+    assert_true(n_folders < 256);
     char *name = folders[n_folders++];
     snprintf(name, sizeof folders[0], "/tmp/gram-test-XXXXXX");
     assert_non_null(mkdtemp(name));

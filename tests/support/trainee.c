@@ -14,7 +14,7 @@ static void take_slot(struct trainee *m, size_t i)
     m->counts[i] = slot->rows * slot->cols;
     m->weights[i] = calloc((size_t)m->counts[i], sizeof(float));
     MUST(gram_checkpoint_read(&m->ck, slot, m->weights[i], &err));
-    if (!m->adapters)
+    if (!m->low_ranks)
         m->grads[i] = calloc((size_t)m->counts[i], sizeof(float));
 }
 
@@ -71,10 +71,10 @@ void open_trainee(struct trainee *m, const char *path, const char *adapter, int 
     MUST(gram_checkpoint_open(&m->ck, path, &err));
     if (adapter) {
         MUST(gram_lora_read(&m->lora, &m->ck.desc, adapter, &err));
-        m->adapters = calloc(m->lora.n_pairs, sizeof *m->adapters);
-        gram_lora_adapters(&m->lora, &m->ck.desc, (int)m->ck.desc.n_slots, m->adapters);
-        m->ck.desc.adapters = m->adapters;
-        m->ck.desc.n_adapters = m->lora.n_pairs;
+        m->low_ranks = calloc(m->lora.n_pairs, sizeof *m->low_ranks);
+        gram_lora_low_ranks(&m->lora, &m->ck.desc, (int)m->ck.desc.n_slots, 1.0, m->low_ranks);
+        m->ck.desc.pairs = m->low_ranks;
+        m->ck.desc.n_pairs = m->lora.n_pairs;
     }
     MUST(gram_arch_build(&m->ck.desc, &m->graph, &err));
     take_params(m);
@@ -93,7 +93,7 @@ void close_trainee(struct trainee *m)
     free(m->grads);
     free(m->counts);
     free(m->bindings);
-    free(m->adapters);
+    free(m->low_ranks);
     gram_lora_reset(&m->lora);
     gram_graph_reset(&m->graph);
     gram_checkpoint_reset(&m->ck);

@@ -14,7 +14,7 @@ struct trainee {
     struct gram_checkpoint ck;
     struct gram_graph graph;
     struct gram_lora lora;
-    struct gram_adapter *adapters;
+    struct gram_low_rank *low_ranks;
     size_t n_params; /* slots, then the halves of the adapter's pairs */
     struct gram_binding *bindings;
     int64_t *counts;

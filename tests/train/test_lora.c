@@ -106,7 +106,7 @@ static void what_an_adapter_may_not_be_is_refused_by_name(void **state)
         {"{\"peft_type\":\"IA3\"}", "IA3"},
         {"{\"peft_type\":\"LORA\",\"use_dora\":true}", "use_dora"},
         {"{\"peft_type\":\"LORA\",\"bias\":\"all\"}", "bias"},
-        {"{\"peft_type\":\"LORA\",\"alpha_pattern\":{\"q_proj\":4}}", "alpha_pattern"},
+        {"{\"peft_type\":\"LORA\",\"alpha_pattern\":[4]}", "alpha_pattern"},
         {"{\"peft_type\":\"LORA\",\"r\":0}", "r"},
         {"{\"peft_type\":\"LORA\"}", "adapter_model.safetensors"},
     };

@@ -2,7 +2,7 @@
  * container, and it has learned no positions behind its last one. */
 #include "base/runtime.h"
 #include "support.h"
-#include "train/export.h"
+#include "train/learner.h"
 
 static const char *gpt2(void)
 {
@@ -27,11 +27,11 @@ static void what_is_trained_is_written_as_it_was_stored(void **state)
     snprintf(out, sizeof out, "%s/out", fresh_folder());
     MUST(gram_runtime_open(&rt, NULL, &err));
     MUST(gram_checkpoint_open(&ck, in, &err));
-    MUST(gram_export_open(&export, &ck, NULL, &err));
+    MUST(gram_export_open(&export, &ck, NULL, NULL, &err));
     MUST(gram_optimizer_find(&plan.optimizer, "adamw", &err));
     MUST(gram_learner_open(&learner, rt, &ck, &plan, &err));
     MUST(gram_output_open(&output, out, false, &err));
-    MUST(gram_export_model(&export, output, &learner, NULL, &err));
+    MUST(gram_export_model(&export, output, rt->pool, NULL, gram_learner_values, &learner, &err));
     MUST(gram_output_publish(&output, &err));
     MUST(gram_checkpoint_open(&written, out, &err));
     for (size_t i = 0; i < ck.desc.n_slots; i++) {

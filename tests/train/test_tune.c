@@ -349,7 +349,7 @@ static void what_cannot_work_is_refused_before_the_first_step(void **state)
         double lr;
     } cases[] = {
         {"half", NULL, NULL, "unknown method", 1e-3},
-        {"full", "w4a16", NULL, "belongs to method qat", 1e-3},
+        {"full", "w4a16", NULL, "belongs to methods qat", 1e-3},
         {"qat", "nf4-dq", NULL, "cannot be trained", 1e-3},
         {"qat", "bf16", NULL, "has no grid", 1e-3},
         {"qat", "w2a16-g100", NULL, "do not divide", 1e-3},

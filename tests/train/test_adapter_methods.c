@@ -1,0 +1,422 @@
+/* Ways to train less than all weights: adapters on codes, in codes, of zero points, and scales
+ * alone. */
+#include <math.h>
+#include <unistd.h>
+
+#include "engine/adapter.h"
+#include "engine/checkpoint.h"
+#include "quant/linalg.h"
+#include "support.h"
+
+enum { STEPS = 6, STOP = 4, MOST_TEXT = 2000, N = 64 };
+static struct gram_runtime *rt;
+static char text[600];
+
+static int open_world(void **state)
+{
+    struct gram_runtime_options options = GRAM_RUNTIME_OPTIONS_INIT;
+    struct gram_error err;
+    size_t n;
+
+    (void)state;
+    options.threads = 2;
+    options.activations = "f32";
+    snprintf(text, sizeof text, "%s/text.txt", fresh_folder());
+    char *whole = read_file(source_path("CONTRIBUTING.md"), &n); /* which hamlet has not read */
+    write_file(text, whole, n < MOST_TEXT ? n : MOST_TEXT);
+    free(whole);
+    return gram_runtime_open(&rt, &options, &err) == GRAM_OK ? 0 : -1;
+}
+
+static int close_world(void **state)
+{
+    (void)state;
+    gram_runtime_close(&rt);
+    return 0;
+}
+
+static struct gram_tune_options options_of(const char *method)
+{
+    struct gram_tune_options o = GRAM_TUNE_OPTIONS_INIT;
+
+    o.method = method;
+    o.data = text;
+    o.context = 32;
+    o.rows = 2;
+    o.steps = STEPS;
+    o.eval_share = 0.2;
+    o.keep_every = 3;
+    o.lr = 2e-3;
+    o.rank = 4;
+    return o;
+}
+
+static const char *out_path(void)
+{
+    static char paths[8][600];
+    static int next;
+    char *path = paths[next++ % 8];
+    snprintf(path, sizeof paths[0], "%s/out", fresh_folder());
+    return path;
+}
+
+static const char *quantized(const char *scheme, const char *method)
+{
+    struct gram_quantize_options options = GRAM_QUANTIZE_OPTIONS_INIT;
+    const char *out = out_path();
+    struct gram_error err;
+
+    options.scheme = scheme;
+    options.method = method;
+    MUST(gram_quantize(rt, source_path("models/hamlet"), out, &options, NULL, NULL, &err));
+    return out;
+}
+
+static void assert_same_file(const char *a, const char *b, const char *name)
+{
+    char path[700];
+    size_t n, m;
+
+    snprintf(path, sizeof path, "%s/%s", a, name);
+    char *x = read_file(path, &n);
+    snprintf(path, sizeof path, "%s/%s", b, name);
+    char *y = read_file(path, &m);
+    assert_int_equal(n, m);
+    assert_memory_equal(x, y, n);
+    free(x);
+    free(y);
+}
+
+/* The cases that are trained: a method, and what it begins with (NULL: the float model). */
+struct way {
+    const char *method, *scheme, *base, *file;
+};
+static const struct way ways[] = {
+    {"qlora", NULL, NULL, "adapter_model.safetensors"},
+    {"qlora", "w4a16-g32-asym", NULL, "adapter_model.safetensors"},
+    {"lora-qat", "w3a16-g32", NULL, "model.safetensors"},
+    {"lora-qat", NULL, "w4a16-g32", "model.safetensors"},
+    {"qa-lora", NULL, "w3a16-g32-asym", "adapter_model.safetensors"},
+    {"lora-qat", "nf4", NULL, "model.safetensors"},
+};
+enum { WAYS = sizeof ways / sizeof ways[0] };
+
+static const char *begin_with(const struct way *w)
+{
+    return w->base ? quantized(w->base, "mse") : source_path("models/hamlet");
+}
+
+static void every_method_lowers_the_loss_on_what_it_was_not_shown(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < WAYS; i++) {
+        struct gram_tune_options options = options_of(ways[i].method);
+        struct gram_tune_report report;
+        struct gram_error err;
+        options.scheme = ways[i].scheme;
+        options.lr = strcmp(ways[i].method, "qa-lora") == 0 ? 2e-2 : options.lr; /* whole steps */
+        MUST(gram_tune(rt, begin_with(&ways[i]), out_path(), &options, &report, NULL, &err));
+        if (!(report.held_after < report.held_before))
+            fail_msg("%s of %s: %g -> %g", ways[i].method, ways[i].base ? ways[i].base : "floats",
+                     report.held_before, report.held_after);
+    }
+}
+
+/* ---- what comes out ---- */
+
+static float *logits_of(const char *path, const char *adapter, int64_t *vocab)
+{
+    struct gram_session_options options = GRAM_SESSION_OPTIONS_INIT;
+    struct gram_model *model, *adapted = NULL;
+    struct gram_session *session;
+    struct gram_model_info info;
+    int32_t tokens[N];
+    struct gram_error err;
+
+    MUST(gram_model_open(&model, rt, path, &err));
+    if (adapter)
+        MUST(gram_model_adapt(&adapted, model, &(struct gram_adapter){adapter, 1.0}, 1, &err));
+    options.kv = "f32"; /* f16 would round what f32 tells apart */
+    gram_model_info(model, &info);
+    *vocab = info.vocab;
+    for (int i = 0; i < N; i++)
+        tokens[i] = (int32_t)((i * 7919 + 13) % info.vocab);
+    float *logits = calloc((size_t)(N * info.vocab), sizeof *logits);
+    MUST(gram_session_open(&session, adapted ? adapted : model, &options, &err));
+    MUST(gram_session_feed(session, tokens, N, logits, N, &err));
+    gram_session_close(&session);
+    gram_model_close(&adapted);
+    gram_model_close(&model);
+    return logits;
+}
+
+static double apart(const char *a, const char *adapter, const char *b)
+{
+    int64_t vocab;
+    float *x = logits_of(a, adapter, &vocab), *y = logits_of(b, NULL, &vocab);
+    double most = 0.0, largest = 0.0;
+
+    for (int64_t i = 0; i < N * vocab; i++) {
+        most = fmax(most, fabs((double)x[i] - (double)y[i]));
+        largest = fmax(largest, fabs((double)x[i]));
+    }
+    free(x);
+    free(y);
+    return most / largest;
+}
+
+static void an_adapter_of_zero_points_merges_exactly_into_the_grid(void **state)
+{
+    struct gram_tune_options options = options_of("qa-lora");
+    struct gram_merge_options merging = GRAM_MERGE_OPTIONS_INIT;
+    const char *base = quantized("w3a16-g32-asym", "mse"), *adapter = out_path(),
+               *merged = out_path();
+    struct gram_merge_report report;
+    struct gram_error err;
+
+    (void)state;
+    options.steps = 20;
+    options.lr = 5e-3;
+    MUST(gram_tune(rt, base, adapter, &options, NULL, NULL, &err));
+    MUST(gram_merge(rt, base, merged, &(struct gram_adapter){adapter, 1.0}, 1, &merging, &report,
+                    NULL, &err));
+    assert_int_equal(report.linears, 35);
+    assert_int_equal(report.exact, 35);
+    assert_true(report.change > 0.0);
+    const double difference = apart(base, adapter, merged);
+    if (!(difference < 1e-5))
+        fail_msg("logits differ by %g of the largest", difference);
+    assert_true(apart(base, NULL, merged) > 1e-3);
+}
+
+/* What was measured in training is what the written model gives. */
+static void what_lora_qat_writes_is_what_it_trained(void **state)
+{
+    struct gram_tune_options options = options_of("lora-qat"), again = options_of("lora");
+    struct gram_tune_report report, measured;
+    struct gram_error err;
+    const char *out = out_path();
+
+    (void)state;
+    options.scheme = "w2a16-g32";
+    options.eval_share = 0.0;
+    options.eval_data = text;
+    MUST(gram_tune(rt, source_path("models/hamlet"), out, &options, &report, NULL, &err));
+    again.eval_share = 0.0;
+    again.eval_data = text;
+    again.steps = 1;
+    again.lr = 1e-12;
+    MUST(gram_tune(rt, out, out_path(), &again, &measured, NULL, &err));
+    if (!(fabs(measured.held_before - report.held_after) < 1e-3))
+        fail_msg("trained %g, written %g", report.held_after, measured.held_before);
+}
+
+static void the_base_of_qlora_is_what_quantize_makes(void **state)
+{
+    static const char *const schemes[] = {"nf4-dq", "nf4", "w4a16-g32-asym"};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct gram_tune_options options = options_of("qlora");
+        const char *base = out_path();
+        struct gram_error err;
+        options.scheme = schemes[i];
+        options.base_out = base;
+        options.steps = 1;
+        MUST(gram_tune(rt, source_path("models/hamlet"), out_path(), &options, NULL, NULL, &err));
+        assert_same_file(base, quantized(schemes[i], "rtn"), "model.safetensors");
+    }
+}
+
+static void loftq_begins_closer_to_the_weights(void **state)
+{
+    double after[2];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct gram_tune_options options = options_of("qlora");
+        struct gram_tune_report report;
+        struct gram_error err;
+        options.rank = 16;
+        options.loftq = i == 0 ? 1 : 3;
+        options.base_out = i == 0 ? NULL : out_path();
+        options.steps = 1;
+        MUST(
+            gram_tune(rt, source_path("models/hamlet"), out_path(), &options, &report, NULL, &err));
+        assert_true(report.loftq_after < 0.95 * report.loftq_before);
+        after[i] = report.loftq_after;
+    }
+    assert_true(after[1] < after[0]);
+}
+
+static void the_best_product_of_a_rank_is_found(void **state)
+{
+    enum { ROWS = 7, COLS = 5, RANK = 2 };
+    float x[ROWS * COLS], left[ROWS * RANK], right[RANK * ROWS];
+
+    (void)state;
+    for (int turned = 0; turned < 2; turned++) {
+        const int rows = turned ? COLS : ROWS, cols = turned ? ROWS : COLS;
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < cols; j++) /* of rank 2 */
+                x[i * cols + j] = (float)(sin(i + 1.0) * cos(j + 0.5) + 0.3 * (i - 2) * (j % 3));
+        assert_int_equal(gram_low_rank_fit(left, right, x, rows, cols, RANK), GRAM_OK);
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < cols; j++) {
+                double sum = 0.0;
+                for (int k = 0; k < RANK; k++)
+                    sum += (double)left[i * RANK + k] * (double)right[k * cols + j];
+                assert_true(fabs(sum - (double)x[i * cols + j]) < 1e-5);
+            }
+    }
+}
+
+/* ---- adapters as files ---- */
+
+static void patterns_of_ranks_and_alphas_are_written_and_read_back(void **state)
+{
+    struct gram_tune_options options = options_of("lora");
+    struct gram_checkpoint ck;
+    struct gram_lora lora;
+    struct gram_error err;
+    const char *out = out_path();
+
+    (void)state;
+    options.targets = ".*layers\\.[01]\\..*(q|down)_proj";
+    options.rank_pattern = "down_proj=7";
+    options.alpha_pattern = "q_proj=3,layers.1.mlp.down_proj=5";
+    options.use_rslora = true;
+    options.dropout = 0.1;
+    MUST(gram_tune(rt, source_path("models/hamlet"), out, &options, NULL, NULL, &err));
+    MUST(gram_checkpoint_open(&ck, source_path("models/hamlet"), &err));
+    MUST(gram_lora_read(&lora, &ck.desc, out, &err));
+    assert_int_equal(lora.n_pairs, 4);
+    assert_true(lora.is_rslora);
+    assert_int_equal(lora.pairs[0].rank, 4);
+    assert_true(lora.pairs[0].alpha == 3.0);
+    assert_int_equal(lora.pairs[1].rank, 7);
+    assert_true(lora.pairs[1].alpha == 8.0);
+    assert_true(lora.pairs[3].alpha == 5.0);
+    gram_lora_reset(&lora);
+    gram_checkpoint_reset(&ck);
+}
+
+/* ---- interruptions ---- */
+
+static int steps_seen;
+
+static void count_step(void *user, const struct gram_tune_step *step)
+{
+    (void)user, (void)step;
+    steps_seen++;
+}
+
+static bool stop_in_between(void *user)
+{
+    (void)user;
+    return steps_seen == STOP;
+}
+
+static void an_interruption_does_not_show(void **state)
+{
+    const struct gram_job job = {.cancelled = stop_in_between};
+
+    (void)state;
+    for (size_t i = 0; i < WAYS; i++) {
+        struct gram_tune_options options = options_of(ways[i].method);
+        const char *base = begin_with(&ways[i]), *straight = out_path(), *broken = out_path();
+        struct gram_tune_report report;
+        struct gram_error err;
+        options.scheme = ways[i].scheme;
+        options.on_step = count_step;
+        options.dropout = strcmp(ways[i].method, "qlora") == 0 ? 0.2 : 0.0;
+        options.loftq = i == 0;
+        options.eval_share = 0.0;
+        MUST(gram_tune(rt, base, straight, &options, NULL, NULL, &err));
+        steps_seen = 0;
+        MUST_FAIL(GRAM_ECANCELED, "after step 4 of 6",
+                  gram_tune(rt, base, broken, &options, NULL, &job, &err));
+        steps_seen = 0;
+        MUST(gram_tune(rt, base, broken, &options, &report, NULL, &err));
+        assert_int_equal(report.resumed_from, STOP);
+        assert_same_file(straight, broken, ways[i].file);
+    }
+}
+
+static void the_number_of_threads_does_not_show(void **state)
+{
+    struct gram_runtime_options one = GRAM_RUNTIME_OPTIONS_INIT;
+    struct gram_runtime *other;
+    struct gram_error err;
+
+    (void)state;
+    one.threads = 1;
+    MUST(gram_runtime_open(&other, &one, &err));
+    for (size_t i = 0; i < WAYS; i++) {
+        struct gram_tune_options options = options_of(ways[i].method);
+        const char *base = begin_with(&ways[i]), *two_threads = out_path(),
+                   *one_thread = out_path();
+        options.scheme = ways[i].scheme;
+        options.dropout = strcmp(ways[i].method, "qlora") == 0 ? 0.2 : 0.0;
+        options.steps = 2;
+        options.eval_share = 0.0;
+        MUST(gram_tune(rt, base, two_threads, &options, NULL, NULL, &err));
+        MUST(gram_tune(other, base, one_thread, &options, NULL, NULL, &err));
+        assert_same_file(two_threads, one_thread, ways[i].file);
+    }
+    gram_runtime_close(&other);
+}
+
+static void what_cannot_work_is_refused_before_the_first_step(void **state)
+{
+    static const struct {
+        const char *method, *base, *scheme, *part;
+        double dropout;
+        int64_t loftq;
+    } cases[] = {
+        {"qa-lora", NULL, NULL, "is not quantized", 0, 0},
+        {"qa-lora", "w4a16-g32", NULL, "has no zero points by group", 0, 0},
+        {"qa-lora", "w4a16-channel-asym", NULL, "has no zero points by group", 0, 0},
+        {"lora-qat", NULL, "nf4-dq", "which cannot be trained", 0, 0},
+        {"lora-qat", "w8a8", NULL, "rounded activations", 0, 0},
+        {"qlora", "nf4", "nf4", "is quantized already", 0, 0},
+        {"qlora", "nf4", NULL, "is quantized already", 0, 1},
+        {"qlora", NULL, NULL, "changes the base's codes", 0, 2},
+        {"lora", NULL, NULL, "belong to method qlora", 0, 1},
+        {"lora-qat", NULL, NULL, "whose pairs stand beside the weights", 0.1, 0},
+        {"qat", "w4a16-g32", NULL, "is quantized; train its steps", 0, 0},
+    };
+    const char *out = out_path();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct gram_tune_options options = options_of(cases[i].method);
+        struct gram_error err;
+        options.scheme = cases[i].scheme;
+        options.dropout = cases[i].dropout;
+        options.loftq = cases[i].loftq;
+        const char *base =
+            cases[i].base ? quantized(cases[i].base, "rtn") : source_path("models/hamlet");
+        const enum gram_status status = gram_tune(rt, base, out, &options, NULL, NULL, &err);
+        if (status == GRAM_OK || !strstr(err.message, cases[i].part))
+            fail_msg("case %zu: status %d, '%s'", i, (int)status, err.message);
+        assert_int_not_equal(access(out, F_OK), 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_method_lowers_the_loss_on_what_it_was_not_shown),
+        cmocka_unit_test(an_adapter_of_zero_points_merges_exactly_into_the_grid),
+        cmocka_unit_test(what_lora_qat_writes_is_what_it_trained),
+        cmocka_unit_test(the_base_of_qlora_is_what_quantize_makes),
+        cmocka_unit_test(loftq_begins_closer_to_the_weights),
+        cmocka_unit_test(the_best_product_of_a_rank_is_found),
+        cmocka_unit_test(patterns_of_ranks_and_alphas_are_written_and_read_back),
+        cmocka_unit_test(an_interruption_does_not_show),
+        cmocka_unit_test(the_number_of_threads_does_not_show),
+        cmocka_unit_test(what_cannot_work_is_refused_before_the_first_step),
+    };
+    return cmocka_run_group_tests(tests, open_world, close_world);
+}
