@@ -26,7 +26,7 @@ static void list_slots(struct gram_block_stats *stats, int first, int end,
         struct gram_stats_slot *slot = slot_of(stats, node->inputs[0]);
         if (!slot) {
             slot = &stats->slots[stats->n++];
-            *slot = (struct gram_stats_slot){.value = node->inputs[0], .node = i};
+            *slot = (struct gram_stats_slot){.value = node->inputs[0]};
         }
         slot->stats.needs |= wanted;
     }
@@ -60,24 +60,26 @@ const struct gram_input_stats *gram_block_stats_of(const struct gram_block_stats
     return slot ? &slot->stats : NULL;
 }
 
-enum gram_status gram_block_stats_want(struct gram_block_stats *stats, int64_t tokens, int64_t longest,
-                                       bool spills, const char *folder, struct gram_error *err)
+enum gram_status gram_block_stats_want(struct gram_block_stats *stats, const struct gram_front *floats,
+                                       int64_t longest, struct gram_error *err)
 {
     int64_t most = 0;
 
-    for (int i = 0; i < stats->n; i++) {
-        const int64_t cols = stats->slots[i].stats.cols;
-        GRAM_TRY(gram_boundary_open(&stats->slots[i].wanted, tokens, cols, spills, folder, err));
-        most = gram_max_i64(most, cols);
-    }
+    for (int i = 0; i < stats->n; i++)
+        most = gram_max_i64(most, stats->slots[i].stats.cols);
+    stats->floats = floats;
     stats->wanted = gram_arena_take(&stats->arena, (size_t)(longest * most), sizeof *stats->wanted);
     return stats->wanted ? GRAM_OK : gram_fail_memory(err, "calibration statistics");
 }
 
+void gram_block_stats_close(struct gram_block_stats *stats)
+{
+    for (int i = 0; stats && i < stats->n; i++)
+        gram_stats_close(&stats->slots[i].stats);
+}
+
 void gram_block_stats_reset(struct gram_block_stats *stats)
 {
-    for (int i = 0; i < stats->n; i++)
-        gram_boundary_close(&stats->slots[i].wanted);
     gram_arena_reset(&stats->arena);
     *stats = (struct gram_block_stats){0};
 }

@@ -48,6 +48,7 @@ enum gram_status gram_boundary_open(struct gram_boundary *b, int64_t rows, int64
     *b = (struct gram_boundary){.rows = rows, .cols = cols};
     if (!gram_mul_i64(&count, rows, cols) || !gram_mul_i64(&bytes, count, sizeof *b->data))
         return gram_fail_memory(err, "activations of a block boundary");
+    b->room = count;
     if (!spill) {
         b->data = malloc((size_t)(bytes > 0 ? bytes : 1));
         return b->data ? GRAM_OK : gram_fail_memory(err, "activations of a block boundary");

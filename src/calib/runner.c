@@ -1,52 +1,22 @@
-/*
- * Windows that fit a call are computed together, as segments with a cache each: linears see all of their
- * rows, attention sees each alone. A cache lives as long as one block is run.
- */
 #include "calib/runner.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/checked.h"
 #include "graph/op.h"
 #include "tensor/finite.h"
 
-enum { ROWS = 512, MOST_WINDOWS = 32 }; /* of a call; a longer window is a call of its own */
-
-struct gram_runner_batch {
-    struct gram_kv kv[MOST_WINDOWS];
-    int n_kv;
-    struct gram_exec_segment segments[MOST_WINDOWS];
-    int n;
-    size_t next;    /* first window that is not in it */
-    int32_t *tokens; /* [max_rows] */
-    int64_t rows;
-};
-
-static int64_t longest_window(const struct gram_corpus *corpus)
-{
-    int64_t longest = 0;
-    for (size_t i = 0; i < corpus->n_windows; i++)
-        longest = gram_max_i64(longest, corpus->windows[i].n);
-    return longest;
-}
-
-static int64_t rows_of_call(const struct gram_corpus *corpus)
-{
-    return gram_max_i64(longest_window(corpus), gram_min_i64(ROWS, corpus->tokens));
-}
+enum { ROWS = 512 }; /* of a call; a longer window is a call of its own */
 
 enum gram_status gram_runner_open(struct gram_runner *runner, struct gram_error *err)
 {
-    const int64_t rows = rows_of_call(runner->corpus);
+    const int64_t rows = gram_max_i64(gram_longest_window(runner->corpus),
+                                      gram_min_i64(ROWS, runner->corpus->tokens));
 
-    runner->batch = calloc(1, sizeof *runner->batch);
-    if (!runner->batch || !(runner->batch->tokens = calloc((size_t)rows, sizeof(int32_t)))) {
-        free(runner->batch);
-        runner->batch = NULL;
+    if (!gram_together_open(&runner->batch, rows))
         return gram_fail_memory(err, "calibration windows");
-    }
     const enum gram_status status =
         gram_exec_open(&runner->exec, runner->graph, runner->bindings, runner->kernels,
                        runner->pool, rows, false, err);
@@ -55,60 +25,10 @@ enum gram_status gram_runner_open(struct gram_runner *runner, struct gram_error 
     return status;
 }
 
-static void close_caches(struct gram_runner_batch *batch)
-{
-    while (batch->n_kv > 0)
-        gram_kv_close(&batch->kv[--batch->n_kv]);
-}
-
 void gram_runner_close(struct gram_runner *runner)
 {
-    if (!runner->batch)
-        return;
-    close_caches(runner->batch);
-    free(runner->batch->tokens);
-    free(runner->batch);
-    runner->batch = NULL;
+    gram_together_close(&runner->batch);
     gram_exec_close(&runner->exec);
-}
-
-/* Enough caches for the windows that a call may take. */
-static enum gram_status open_caches(struct gram_runner *runner, struct gram_error *err)
-{
-    struct gram_runner_batch *batch = runner->batch;
-    const int64_t capacity = longest_window(runner->corpus);
-    const size_t n = gram_min_i64(MOST_WINDOWS, (int64_t)runner->corpus->n_windows);
-
-    while ((size_t)batch->n_kv < n) {
-        GRAM_TRY(gram_kv_open(&batch->kv[batch->n_kv], runner->graph, GRAM_KV_F32, capacity, err));
-        batch->n_kv++;
-    }
-    return GRAM_OK;
-}
-
-/* The next windows that fit a call; false when there are no more. */
-static bool fill_batch(struct gram_runner *runner)
-{
-    struct gram_runner_batch *batch = runner->batch;
-    const struct gram_corpus *corpus = runner->corpus;
-
-    batch->n = 0;
-    batch->rows = 0;
-    for (; batch->next < corpus->n_windows && batch->n < batch->n_kv; batch->next++) {
-        const struct gram_window *w = &corpus->windows[batch->next];
-        if (w->n > runner->exec.max_rows - batch->rows)
-            break;
-        memcpy(batch->tokens + batch->rows, w->tokens, (size_t)w->n * sizeof *w->tokens);
-        batch->segments[batch->n] = (struct gram_exec_segment){
-            .kv = &batch->kv[batch->n],
-            .rows = w->n,
-            .length = w->n,
-            .n_last = w->n,
-        };
-        batch->rows += w->n;
-        batch->n++;
-    }
-    return batch->n > 0;
 }
 
 static enum gram_status poll(const struct gram_runner *runner, const char *item, int64_t done,
@@ -130,8 +50,9 @@ static enum gram_status poll(const struct gram_runner *runner, const char *item,
 struct watch {
     struct gram_runner *runner;
     struct gram_block_stats *stats; /* or NULL */
+    int64_t done;                   /* tokens of the calls before */
     const struct gram_node *wrong;  /* its output is not finite */
-    enum gram_status status;        /* of what was written beside */
+    enum gram_status status;        /* of what was read beside */
     struct gram_error *err;
 };
 
@@ -139,10 +60,11 @@ static enum gram_status add_drift(const struct watch *w, struct gram_stats_slot 
                                   int64_t n)
 {
     const struct gram_runner *runner = w->runner;
-    float *wanted = w->stats->wanted;
+    const struct gram_boundary *wanted = gram_front_find(w->stats->floats, slot->value);
 
-    GRAM_TRY(gram_boundary_read(&slot->wanted, slot->stats.tokens, n, wanted, w->err));
-    gram_drift_add(&slot->stats.drifted, runner->kernels, runner->pool, x, wanted, n);
+    GRAM_ASSERT(wanted);
+    GRAM_TRY(gram_boundary_read(wanted, slot->stats.tokens, n, w->stats->wanted, w->err));
+    gram_drift_add(&slot->stats.drifted, runner->kernels, runner->pool, x, w->stats->wanted, n);
     return GRAM_OK;
 }
 
@@ -151,13 +73,8 @@ static enum gram_status add_windows(const struct watch *w, struct gram_stats_slo
     const struct gram_runner *runner = w->runner;
     const float *x = gram_exec_value(&runner->exec, slot->value);
 
-    if (w->stats->keeps_wanted) {
-        slot->kept += runner->batch->rows;
-        return gram_boundary_write(&slot->wanted, slot->kept - runner->batch->rows, runner->batch->rows, x,
-                                   w->err);
-    }
-    for (int i = 0; i < runner->batch->n; i++) {
-        const int64_t n = runner->batch->segments[i].rows;
+    for (int i = 0; i < runner->batch.n; i++) {
+        const int64_t n = runner->batch.segments[i].rows;
         if (slot->stats.drift)
             GRAM_TRY(add_drift(w, slot, x, n));
         gram_stats_add(&slot->stats, runner->kernels, runner->pool, x, n);
@@ -166,72 +83,90 @@ static enum gram_status add_windows(const struct watch *w, struct gram_stats_slo
     return GRAM_OK;
 }
 
-/* The input of a linear is still in its place when the first linear that reads it is done. */
+/* The value is in its place, for the windows of this call. Of two passes that come by it the first counts. */
+static enum gram_status collect(const struct watch *w, int value)
+{
+    for (int i = 0; w->stats && i < w->stats->n; i++) {
+        struct gram_stats_slot *slot = &w->stats->slots[i];
+        if (slot->value == value && slot->stats.tokens == w->done)
+            GRAM_TRY(add_windows(w, slot));
+    }
+    return GRAM_OK;
+}
+
+struct finite_call {
+    const float *values;
+    int64_t n;
+    atomic_bool has_others;
+};
+
+enum { FINITE_CHUNK = 1 << 16 };
+
+static void look_through(void *context, int64_t begin, int64_t end, int worker)
+{
+    struct finite_call *c = context;
+    const int64_t at = begin * FINITE_CHUNK, n = gram_min_i64(end * FINITE_CHUNK, c->n) - at;
+
+    (void)worker;
+    if (gram_find_nonfinite(c->values + at, GRAM_F32, n) < n)
+        atomic_store(&c->has_others, true);
+}
+
+static bool are_finite(const struct gram_runner *runner, const float *values, int64_t n)
+{
+    struct finite_call call = {.values = values, .n = n};
+
+    gram_pool_for(runner->pool, gram_ceil_div(n, FINITE_CHUNK), 1, look_through, &call);
+    return !atomic_load(&call.has_others);
+}
+
 static bool watch_node(void *user, const struct gram_node *node, const float *values, int64_t rows,
                        int64_t cols)
 {
     struct watch *w = user;
-    const int at = (int)(node - w->runner->graph->nodes);
 
-    if (gram_find_nonfinite(values, GRAM_F32, rows * cols) < rows * cols) {
+    if (!are_finite(w->runner, values, rows * cols)) {
         w->wrong = node;
         return false;
     }
-    for (int i = 0; w->stats && i < w->stats->n; i++) {
-        if (w->stats->slots[i].node == at && w->status == GRAM_OK)
-            w->status = add_windows(w, &w->stats->slots[i]);
-    }
+    w->status = collect(w, node->output);
     return w->status == GRAM_OK;
 }
 
-static enum gram_status run_batch(struct gram_runner *runner, int first, int end,
-                                  struct gram_block_stats *stats, struct gram_error *err)
+static enum gram_status run_batch(struct watch *w, int first, int end)
 {
-    struct watch watch = {.runner = runner, .stats = stats, .err = err};
+    struct gram_runner *runner = w->runner;
     const struct gram_exec_call call = {
-        .segments = runner->batch->segments,
-        .n_segments = runner->batch->n,
-        .tokens = runner->batch->tokens,
+        .segments = runner->batch.segments,
+        .n_segments = runner->batch.n,
+        .tokens = runner->batch.tokens,
         .hook = watch_node,
-        .user = &watch,
+        .user = w,
     };
 
     if (gram_exec_run_nodes(&runner->exec, &call, first, end))
         return GRAM_OK;
-    if (watch.status != GRAM_OK)
-        return watch.status;
-    return gram_fail(err, GRAM_ENONFINITE,
+    if (w->status != GRAM_OK)
+        return w->status;
+    return gram_fail(w->err, GRAM_ENONFINITE,
                      "the output of %s is not finite for calibration window %zu or one of the %d "
                      "before it",
-                     watch.wrong->name, runner->batch->next, runner->batch->n - 1);
-}
-
-/* The value that nodes from `first` on read from before. */
-static int entering_value(const struct gram_graph *graph, int first)
-{
-    for (int i = first; i < graph->n_nodes; i++) {
-        for (int k = 0; k < GRAM_MAX_INPUTS && graph->nodes[i].inputs[k] != GRAM_NONE; k++) {
-            const int value = graph->nodes[i].inputs[k];
-            if (graph->values[value].producer < first)
-                return value;
-        }
-    }
-    return GRAM_NONE;
+                     w->wrong->name, runner->batch.next, runner->batch.n - 1);
 }
 
 static enum gram_status run_embed(struct gram_runner *runner, struct gram_boundary *to,
                                   struct gram_error *err)
 {
     const int end = runner->graph->blocks[0].first;
-    const int value = entering_value(runner->graph, end);
-    int64_t done = 0;
+    const int value = gram_front_entering(runner->graph, end);
+    struct watch watch = {.runner = runner, .err = err};
 
-    while (fill_batch(runner)) {
-        GRAM_TRY(poll(runner, "embeddings", done, err));
-        GRAM_TRY(run_batch(runner, 0, end, NULL, err));
-        GRAM_TRY(gram_boundary_write(to, done, runner->batch->rows,
-                                     gram_exec_value(&runner->exec, value), err));
-        done += runner->batch->rows;
+    while (gram_together_fill(&runner->batch, runner->corpus)) {
+        const int64_t rows = runner->batch.rows;
+        GRAM_TRY(poll(runner, "embeddings", watch.done, err));
+        GRAM_TRY(run_batch(&watch, 0, end));
+        GRAM_TRY(gram_boundary_write(to, watch.done, rows, gram_exec_value(&runner->exec, value), err));
+        watch.done += rows;
     }
     return GRAM_OK;
 }
@@ -239,46 +174,132 @@ static enum gram_status run_embed(struct gram_runner *runner, struct gram_bounda
 enum gram_status gram_runner_embed(struct gram_runner *runner, struct gram_boundary *to,
                                    struct gram_error *err)
 {
-    runner->batch->next = 0;
-    enum gram_status status = open_caches(runner, err);
+    enum gram_status status = gram_together_begin(&runner->batch, runner->corpus, runner->graph, 0,
+                                                  runner->graph->blocks[0].first, err);
     if (status == GRAM_OK)
         status = run_embed(runner, to, err);
-    close_caches(runner->batch);
+    gram_together_end(&runner->batch);
     return status;
 }
 
-static enum gram_status run_block(struct gram_runner *runner, const struct gram_block *block,
-                                  const struct gram_boundary *in, const struct gram_boundary *out,
-                                  struct gram_block_stats *stats, struct gram_error *err)
-{
-    const int value = entering_value(runner->graph, block->first);
-    char item[32];
-    int64_t done = 0;
+struct copy_call {
+    char *to;
+    const char *from;
+    int64_t bytes;
+};
 
-    snprintf(item, sizeof item, "block %d", block->layer);
-    while (fill_batch(runner)) {
-        const int64_t rows = runner->batch->rows;
-        GRAM_TRY(poll(runner, item, done, err));
-        GRAM_TRY(gram_boundary_read(in, done, rows, gram_exec_value(&runner->exec, value), err));
-        GRAM_TRY(run_batch(runner, block->first, block->end, stats, err));
-        if (out)
-            GRAM_TRY(gram_boundary_write(out, done, rows,
-                                         gram_exec_value(&runner->exec, block->output), err));
-        done += rows;
+enum { COPY_CHUNK = 1 << 18 };
+
+static void copy_chunks(void *context, int64_t begin, int64_t end, int worker)
+{
+    const struct copy_call *c = context;
+    const int64_t at = begin * COPY_CHUNK;
+
+    (void)worker;
+    memcpy(c->to + at, c->from + at, (size_t)(gram_min_i64(end * COPY_CHUNK, c->bytes) - at));
+}
+
+static void copy(const struct watch *w, float *to, const float *from, int64_t cols)
+{
+    struct copy_call call = {(char *)to, (const char *)from,
+                             w->runner->batch.rows * cols * (int64_t)sizeof *to};
+
+    gram_pool_for(w->runner->pool, gram_ceil_div(call.bytes, COPY_CHUNK), 1, copy_chunks, &call);
+}
+
+/* The batch's rows of a value, from where they are kept to where nodes look for them, and back. */
+static enum gram_status bring(const struct watch *w, const struct gram_kept *kept)
+{
+    float *x = gram_exec_value(&w->runner->exec, kept->value);
+    const float *from = gram_boundary_at(&kept->rows, w->done);
+
+    if (!from)
+        return gram_boundary_read(&kept->rows, w->done, w->runner->batch.rows, x, w->err);
+    copy(w, x, from, kept->rows.cols);
+    return GRAM_OK;
+}
+
+static enum gram_status put(const struct watch *w, const struct gram_kept *kept)
+{
+    const float *x = gram_exec_value(&w->runner->exec, kept->value);
+    float *to = gram_boundary_at(&kept->rows, w->done);
+
+    if (!to)
+        return gram_boundary_write(&kept->rows, w->done, w->runner->batch.rows, x, w->err);
+    copy(w, to, x, kept->rows.cols);
+    return GRAM_OK;
+}
+
+/* One call of a pass: the windows that are in the batch. */
+static enum gram_status cross_batch(struct watch *w, const struct gram_front *from,
+                                    const struct gram_front *to)
+{
+    for (int i = 0; i < from->n; i++) {
+        GRAM_TRY(bring(w, &from->kept[i]));
+        GRAM_TRY(collect(w, from->kept[i].value));
+    }
+    GRAM_TRY(run_batch(w, from->node, to->node));
+    for (int i = 0; i < to->n; i++) {
+        if (!gram_front_find(from, to->kept[i].value))
+            GRAM_TRY(put(w, &to->kept[i]));
     }
     return GRAM_OK;
+}
+
+/* All windows from one front to another. */
+static enum gram_status cross(struct gram_runner *runner, const struct gram_front *from,
+                              const struct gram_front *to, struct gram_block_stats *stats,
+                              struct gram_error *err)
+{
+    struct watch watch = {.runner = runner, .stats = stats, .err = err};
+    char item[32];
+
+    snprintf(item, sizeof item, "block %d", from->block->layer);
+    enum gram_status status = gram_together_begin(&runner->batch, runner->corpus, runner->graph,
+                                                  from->node, to->node, err);
+    while (status == GRAM_OK && gram_together_fill(&runner->batch, runner->corpus)) {
+        status = poll(runner, item, watch.done, err);
+        if (status == GRAM_OK)
+            status = cross_batch(&watch, from, to);
+        watch.done += runner->batch.rows;
+    }
+    gram_together_end(&runner->batch);
+    return status;
+}
+
+enum gram_status gram_runner_advance(struct gram_runner *runner, struct gram_front *front, int to,
+                                     struct gram_block_stats *stats, struct gram_error *err)
+{
+    struct gram_front ahead;
+
+    GRAM_TRY(gram_front_ahead(&ahead, front, to, err));
+    const enum gram_status status = cross(runner, front, &ahead, stats, err);
+    if (status == GRAM_OK)
+        gram_front_move(front, &ahead);
+    gram_front_close(&ahead);
+    return status;
+}
+
+enum gram_status gram_runner_leave(struct gram_runner *runner, const struct gram_front *front,
+                                   const struct gram_boundary *out, struct gram_error *err)
+{
+    struct gram_kept kept = {front->block->output, *out, true};
+    const struct gram_front end = {.node = front->block->end, .kept = &kept, .n = 1};
+
+    return cross(runner, front, &end, NULL, err);
 }
 
 enum gram_status gram_runner_block(struct gram_runner *runner, const struct gram_block *block,
                                    const struct gram_boundary *in, const struct gram_boundary *out,
                                    struct gram_block_stats *stats, struct gram_error *err)
 {
-    runner->batch->next = 0;
-    enum gram_status status = open_caches(runner, err);
+    struct gram_kept entry = {gram_front_entering(runner->graph, block->first), *in, true};
+    struct gram_kept kept = {block->output, out ? *out : (struct gram_boundary){0}, true};
+    const struct gram_front from = {.block = block, .node = block->first, .kept = &entry, .n = 1};
+    const struct gram_front end = {.node = block->end, .kept = &kept, .n = out != NULL};
+
+    const enum gram_status status = cross(runner, &from, &end, stats, err);
     if (status == GRAM_OK)
-        status = run_block(runner, block, in, out, stats, err);
-    close_caches(runner->batch);
-    for (int i = 0; stats && !stats->keeps_wanted && status == GRAM_OK && i < stats->n; i++)
-        gram_stats_close(&stats->slots[i].stats);
+        gram_block_stats_close(stats);
     return status;
 }

@@ -9,24 +9,23 @@
 #include "arch/arch.h"
 #include "calib/boundary.h"
 #include "calib/corpus.h"
+#include "calib/front.h"
 #include "calib/stats.h"
+#include "calib/together.h"
 #include "graph/exec.h"
 
 /* Statistics of the value that some linears of a block read. */
 struct gram_stats_slot {
     int value;                     /* of the graph */
-    int node;                      /* the first linear that reads it */
     struct gram_input_stats stats;
-    struct gram_boundary wanted;   /* with GRAM_NEED_DRIFT: the value in the float model */
-    int64_t kept;                  /* rows of it */
 };
 
 struct gram_block_stats {
     struct gram_stats_slot *slots; /* in the order of the graph */
     int n;
     const struct gram_graph *graph;
-    bool keeps_wanted; /* this pass is of the float model: fill what drift is measured from, nothing else */
-    float *wanted;     /* [rows of the longest window][most columns]: scratch memory */
+    const struct gram_front *floats; /* with GRAM_NEED_DRIFT: where the float model stands */
+    float *wanted;                   /* [rows of the longest window][most columns]: scratch memory */
     struct gram_arena arena;
 };
 
@@ -40,7 +39,7 @@ struct gram_runner {
     const struct gram_job *job;    /* may be NULL */
 
     struct gram_exec exec;
-    struct gram_runner_batch *batch; /* the windows of a call */
+    struct gram_together batch; /* the windows of a call */
 };
 
 /* The fields up to job are the caller's. Activations of the longest window, or of several short ones that are
@@ -57,20 +56,28 @@ enum gram_status gram_block_stats_open(struct gram_block_stats *stats, const str
                                        int first, int end,
                                        unsigned (*needs)(void *context, const struct gram_node *node),
                                        void *context, struct gram_error *err);
-/* Make room for the values in the float model, of `tokens` tokens in windows of at most `longest`; in a
- * file in `folder` if it spills. */
-enum gram_status gram_block_stats_want(struct gram_block_stats *stats, int64_t tokens, int64_t longest,
-                                       bool spills, const char *folder, struct gram_error *err);
+/* Drift is measured from the float model, whose front must keep what statistics are asked of; windows have at
+ * most `longest` tokens. */
+enum gram_status gram_block_stats_want(struct gram_block_stats *stats, const struct gram_front *floats,
+                                       int64_t longest, struct gram_error *err);
+/* After the last window; NULL is none. */
+void gram_block_stats_close(struct gram_block_stats *stats);
 /* Of the input of a linear; NULL when nothing was asked for. */
 const struct gram_input_stats *gram_block_stats_of(const struct gram_block_stats *stats,
                                                    const struct gram_node *node);
 void gram_block_stats_reset(struct gram_block_stats *stats);
 
 /*
- * Run nodes [first, end) of a block over every window of `in`. out (may be `in` itself, or NULL) receives the
- * block's output, stats (or NULL) what its linears read. GRAM_ECANCELED; GRAM_ENONFINITE names the node whose
- * output is not finite.
+ * Over every window: from the front to node `to` of its block, where it then stands; from the front to the
+ * end of its block, whose output `out` receives (it may be what the front began with); and both in one call,
+ * out of a block's input (out may be `in` itself, or NULL). stats (or NULL) receives what linears read, and
+ * is closed by the last one alone. No cut may lie inside a run of linears. GRAM_ECANCELED; GRAM_ENONFINITE
+ * names the node whose output is not finite.
  */
+enum gram_status gram_runner_advance(struct gram_runner *runner, struct gram_front *front, int to,
+                                     struct gram_block_stats *stats, struct gram_error *err);
+enum gram_status gram_runner_leave(struct gram_runner *runner, const struct gram_front *front,
+                                   const struct gram_boundary *out, struct gram_error *err);
 enum gram_status gram_runner_block(struct gram_runner *runner, const struct gram_block *block,
                                    const struct gram_boundary *in, const struct gram_boundary *out,
                                    struct gram_block_stats *stats, struct gram_error *err);

@@ -41,10 +41,16 @@ static bool place_layer(struct gram_kv *kv, const struct gram_node *node)
 enum gram_status gram_kv_open(struct gram_kv *kv, const struct gram_graph *graph,
                               enum gram_kv_kind kind, int64_t capacity, struct gram_error *err)
 {
+    return gram_kv_open_nodes(kv, graph, 0, graph->n_nodes, kind, capacity, err);
+}
+
+enum gram_status gram_kv_open_nodes(struct gram_kv *kv, const struct gram_graph *graph, int first, int end,
+                                    enum gram_kv_kind kind, int64_t capacity, struct gram_error *err)
+{
     *kv = (struct gram_kv){.kind = kind, .capacity = capacity, .n_layers = graph->kv_layers};
     kv->layers = gram_arena_take(&kv->arena, (size_t)kv->n_layers, sizeof *kv->layers);
     bool ok = kv->layers != NULL;
-    for (int i = 0; ok && i < graph->n_nodes; i++) {
+    for (int i = first; ok && i < end; i++) {
         if (graph->nodes[i].op->forward == gram_attend_forward)
             ok = place_layer(kv, &graph->nodes[i]);
     }

@@ -27,6 +27,9 @@ struct gram_kv {
 /* A cache for the attentions of a graph. Returns GRAM_OK or GRAM_ENOMEM. */
 enum gram_status gram_kv_open(struct gram_kv *kv, const struct gram_graph *graph,
                               enum gram_kv_kind kind, int64_t capacity, struct gram_error *err);
+/* The same for those among nodes [first, end) alone. */
+enum gram_status gram_kv_open_nodes(struct gram_kv *kv, const struct gram_graph *graph, int first, int end,
+                                    enum gram_kv_kind kind, int64_t capacity, struct gram_error *err);
 void gram_kv_close(struct gram_kv *kv);
 
 /* What a head holds of positions [0, n), as floats: k[n][dim] and v[n][dim]. */

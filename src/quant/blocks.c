@@ -168,70 +168,125 @@ static void swap_bindings(struct gram_blocks *b)
     }
 }
 
-static enum gram_status run_floats(struct gram_blocks *b, const struct gram_block *block,
-                                   const struct gram_boundary *out, struct gram_block_stats *stats,
+/* The front stands at the beginning of the block. */
+static enum gram_status enter(struct gram_blocks *b, struct gram_front *front, const struct gram_block *block,
+                              const struct gram_boundary *entry, struct gram_error *err)
+{
+    gram_front_close(front);
+    *front = (struct gram_front){
+        .graph = &b->graph,
+        .block = block,
+        .tokens = b->corpus.tokens,
+        .spills = b->spills,
+        .folder = b->folder,
+        .spares = &b->spares,
+    };
+    return gram_front_open(front, entry, err);
+}
+
+/* Both go on to node `to`. */
+static enum gram_status advance(struct gram_blocks *b, int to, struct gram_block_stats *stats,
+                                struct gram_error *err)
+{
+    if (b->floats) {
+        swap_bindings(b);
+        const enum gram_status status = gram_runner_advance(&b->runner, &b->wanted_front, to, NULL, err);
+        swap_bindings(b);
+        GRAM_TRY(status);
+    }
+    return gram_runner_advance(&b->runner, &b->front, to, stats, err);
+}
+
+/* Both go on to the next block. */
+static enum gram_status leave(struct gram_blocks *b, struct gram_error *err)
+{
+    if (b->floats) {
+        swap_bindings(b);
+        const enum gram_status status = gram_runner_leave(&b->runner, &b->wanted_front, &b->wanted, err);
+        swap_bindings(b);
+        GRAM_TRY(status);
+    }
+    return gram_runner_leave(&b->runner, &b->front, &b->boundary, err);
+}
+
+/* ---- stages ---- */
+
+static enum gram_status open_stats(struct gram_blocks *b, const struct gram_block *block,
+                                   struct stage *stage, struct gram_block_stats *stats,
                                    struct gram_error *err)
 {
-    swap_bindings(b);
-    const enum gram_status status = gram_runner_block(&b->runner, block, &b->wanted, out, stats, err);
-    swap_bindings(b);
-    return status;
+    GRAM_TRY(gram_block_stats_open(stats, &b->graph, block->first, block->end, stage_needs, stage, err));
+    return b->floats ? gram_block_stats_want(stats, &b->wanted_front, gram_longest_window(&b->corpus), err)
+                     : GRAM_OK;
 }
 
-/* What the linears of a stage read in the float model. */
-static enum gram_status keep_wanted(struct gram_blocks *b, const struct gram_block *block,
-                                    struct gram_block_stats *stats, struct gram_error *err)
+/* The next node from n on that reads what no linear before it has read, and is to be coded. */
+static int next_stage(struct stage *stage, const struct gram_block *block, int n)
 {
-    char folder[4096];
-    int64_t longest = 0;
+    const struct gram_node *nodes = stage->blocks->graph.nodes;
+    const struct stage all = {stage->blocks, GRAM_NONE};
 
-    snprintf(folder, sizeof folder, "%s/..", gram_output_folder(b->q->output));
-    for (size_t i = 0; i < b->corpus.n_windows; i++)
-        longest = gram_max_i64(longest, b->corpus.windows[i].n);
-    GRAM_TRY(gram_block_stats_want(stats, b->corpus.tokens, longest, b->spills, folder, err));
-    stats->keeps_wanted = true;
-    const enum gram_status status = run_floats(b, block, NULL, stats, err);
-    stats->keeps_wanted = false;
-    return status;
+    while (n < block->end && (nodes[n].inputs[0] == stage->value || !takes_part(&all, &nodes[n])))
+        n++;
+    stage->value = n < block->end ? nodes[n].inputs[0] : GRAM_NONE;
+    return n;
 }
 
-static enum gram_status make_stage(struct gram_blocks *b, const struct gram_block *block,
-                                   struct stage *stage, struct gram_error *err)
+/* Linears that are computed together are not parted. */
+static int cut_before(const struct gram_blocks *b, int n)
 {
-    struct gram_block_stats stats = {0};
-
-    if (!b->is_calibrated)
-        return code_stage(b, block, stage, NULL, err);
-    enum gram_status status = gram_block_stats_open(&stats, &b->graph, block->first, block->end,
-                                                    stage_needs, stage, err);
-    if (status == GRAM_OK && b->floats)
-        status = keep_wanted(b, block, &stats, err);
-    if (status == GRAM_OK)
-        status = gram_runner_block(&b->runner, block, &b->boundary, NULL, &stats, err);
-    if (status == GRAM_OK)
-        status = code_stage(b, block, stage, &stats, err);
-    gram_block_stats_reset(&stats);
-    return status;
+    while (b->graph.nodes[n].run == 0)
+        n--;
+    return n;
 }
 
 /* Sequential: value by value, in the order of the graph, so that what a linear reads has gone through those
  * before it as they will be. */
+static enum gram_status make_in_turn(struct gram_blocks *b, const struct gram_block *block,
+                                     struct gram_error *err)
+{
+    struct stage stage = {b, GRAM_NONE};
+
+    for (int n = next_stage(&stage, block, block->first); n < block->end; n = next_stage(&stage, block, n)) {
+        struct gram_block_stats stats = {0};
+        enum gram_status status = open_stats(b, block, &stage, &stats, err);
+        if (status == GRAM_OK)
+            status = advance(b, cut_before(b, n), &stats, err);
+        gram_block_stats_close(&stats);
+        if (status == GRAM_OK)
+            status = code_stage(b, block, &stage, &stats, err);
+        gram_block_stats_reset(&stats);
+        GRAM_TRY(status);
+    }
+    return GRAM_OK;
+}
+
+/* All linears see the block as it was. */
+static enum gram_status make_at_once(struct gram_blocks *b, const struct gram_block *block,
+                                     struct gram_error *err)
+{
+    struct stage all = {b, GRAM_NONE}, stage = all;
+    struct gram_block_stats stats = {0};
+    enum gram_status status = open_stats(b, block, &all, &stats, err);
+
+    for (int n = next_stage(&stage, block, block->first); status == GRAM_OK && n < block->end;
+         n = next_stage(&stage, block, n))
+        status = advance(b, cut_before(b, n), &stats, err);
+    gram_block_stats_close(&stats);
+    if (status == GRAM_OK)
+        status = code_stage(b, block, &all, &stats, err);
+    gram_block_stats_reset(&stats);
+    return status == GRAM_OK ? enter(b, &b->front, block, &b->boundary, err) : status;
+}
+
 static enum gram_status make_stages(struct gram_blocks *b, const struct gram_block *block,
                                     struct gram_error *err)
 {
-    struct stage stage = {b, GRAM_NONE};
-    int last = GRAM_NONE;
+    const struct stage all = {b, GRAM_NONE};
 
-    if (!b->q->options->sequential || !b->is_calibrated)
-        return make_stage(b, block, &stage, err);
-    for (int n = block->first; n < block->end; n++) {
-        stage.value = b->graph.nodes[n].inputs[0];
-        if (stage.value == last || !takes_part(&stage, &b->graph.nodes[n]))
-            continue;
-        GRAM_TRY(make_stage(b, block, &stage, err));
-        last = stage.value;
-    }
-    return GRAM_OK;
+    if (!b->is_calibrated)
+        return code_stage(b, block, &all, NULL, err);
+    return b->q->options->sequential ? make_in_turn(b, block, err) : make_at_once(b, block, err);
 }
 
 /* ---- transforms ---- */
@@ -296,7 +351,9 @@ static void forget(struct gram_blocks *b)
     memset(b->values, 0, b->q->ck.desc.n_slots * sizeof *b->values);
     if (b->held)
         memset(b->held, 0, b->q->ck.desc.n_slots * sizeof *b->held);
-    gram_arena_reset(&b->block_arena);
+    gram_front_close(&b->front);
+    gram_front_close(&b->wanted_front);
+    gram_arena_rewind(&b->block_arena);
 }
 
 static enum gram_status make_block(struct gram_blocks *b, const struct gram_block *block,
@@ -309,7 +366,10 @@ static enum gram_status make_block(struct gram_blocks *b, const struct gram_bloc
     if (b->held)
         GRAM_TRY(gram_blocks_aim(b, block, err));
     GRAM_TRY(make_stages(b, block, err));
-    return b->held ? gram_blocks_learn(b, block, err) : GRAM_OK;
+    if (!b->held)
+        return GRAM_OK;
+    GRAM_TRY(gram_blocks_learn(b, block, err));
+    return enter(b, &b->front, block, &b->boundary, err); /* it had come forward by codes of before */
 }
 
 /* Embedding, final norm and head: no block runs them, so there are no statistics. */
@@ -359,14 +419,16 @@ static enum gram_status pass_block(struct gram_blocks *b, const struct gram_bloc
 {
     enum gram_status status = GRAM_OK;
 
-    if (!is_done(b, block->layer))
+    if (b->is_calibrated)
+        status = enter(b, &b->front, block, &b->boundary, err);
+    if (status == GRAM_OK && b->floats)
+        status = enter(b, &b->wanted_front, block, &b->wanted, err);
+    if (status == GRAM_OK && !is_done(b, block->layer))
         status = make_block(b, block, err);
-    else if (is_wanted_behind)
+    else if (status == GRAM_OK && is_wanted_behind)
         status = bind_finished(b, block->layer, err);
-    if (status == GRAM_OK && is_wanted_behind && b->floats)
-        status = run_floats(b, block, &b->wanted, NULL, err);
     if (status == GRAM_OK && is_wanted_behind)
-        status = gram_runner_block(&b->runner, block, &b->boundary, &b->boundary, NULL, err);
+        status = leave(b, err);
     forget(b);
     return status;
 }

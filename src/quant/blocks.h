@@ -37,6 +37,7 @@ struct gram_blocks {
     struct gram_checkpoint made;   /* the output so far */
 
     bool is_calibrated, spills;
+    char folder[4096];             /* for activations that spill */
     struct gram_corpus corpus;
     struct gram_runner runner;
     struct gram_boundary boundary;
@@ -44,9 +45,12 @@ struct gram_blocks {
     struct gram_binding *floats;      /* [slots], and the block of it */
     struct gram_boundary aims;     /* if blocks are learned: what should leave the block at hand, */
     struct gram_coding **held;     /* [slots], and codes that are not written yet */
+    struct gram_front front, wanted_front; /* how far both have come in the block at hand */
+    struct gram_spares spares;
     uint64_t linears, done;        /* for progress */
 
-    struct gram_arena arena, block_arena;
+    struct gram_arena arena, block_arena, work_arena; /* of the job, the block, the linear at hand */
+    struct gram_arena scratch;                        /* of a part of the work */
 };
 
 /* Does the recipe need this at all? Marks the units that are made in memory. */

@@ -86,8 +86,6 @@ static void warn_of_few_tokens(const struct gram_blocks *b)
 
 enum gram_status gram_blocks_start(struct gram_blocks *b, struct gram_error *err)
 {
-    char folder[4096];
-
     b->runner = (struct gram_runner){
         .desc = &b->q->ck.desc,
         .graph = &b->graph,
@@ -97,16 +95,16 @@ enum gram_status gram_blocks_start(struct gram_blocks *b, struct gram_error *err
         .bindings = b->bindings,
         .job = b->q->job,
     };
-    snprintf(folder, sizeof folder, "%s/..", gram_output_folder(b->q->output));
+    snprintf(b->folder, sizeof b->folder, "%s/..", gram_output_folder(b->q->output));
     GRAM_TRY(gram_runner_open(&b->runner, err));
     if (b->floats)
-        GRAM_TRY(gram_boundary_open(&b->wanted, b->corpus.tokens, b->q->ck.desc.hp.hidden, b->spills, folder,
-                                    err));
+        GRAM_TRY(gram_boundary_open(&b->wanted, b->corpus.tokens, b->q->ck.desc.hp.hidden, b->spills,
+                                    b->folder, err));
     if (b->held)
-        GRAM_TRY(gram_boundary_open(&b->aims, b->corpus.tokens, b->q->ck.desc.hp.hidden, b->spills, folder,
-                                    err));
+        GRAM_TRY(gram_boundary_open(&b->aims, b->corpus.tokens, b->q->ck.desc.hp.hidden, b->spills,
+                                    b->folder, err));
     return gram_boundary_open(&b->boundary, b->corpus.tokens, b->q->ck.desc.hp.hidden, b->spills,
-                              folder, err);
+                              b->folder, err);
 }
 
 static enum gram_status open_calibration(struct gram_blocks *b, struct gram_error *err)
@@ -206,9 +204,14 @@ void gram_blocks_close(struct gram_blocks *b)
     gram_boundary_close(&b->boundary);
     gram_boundary_close(&b->wanted);
     gram_boundary_close(&b->aims);
+    gram_front_close(&b->front);
+    gram_front_close(&b->wanted_front);
+    gram_spares_close(&b->spares);
     gram_corpus_reset(&b->corpus);
     gram_checkpoint_reset(&b->made);
     gram_graph_reset(&b->graph);
+    gram_arena_reset(&b->scratch);
+    gram_arena_reset(&b->work_arena);
     gram_arena_reset(&b->block_arena);
     gram_arena_reset(&b->arena);
     *b = (struct gram_blocks){0};

@@ -105,7 +105,8 @@ static struct gram_coding coding_of(struct gram_blocks *b, size_t slot, const st
                     .stats = stats,
                     .options = &b->options,
                     .pool = b->q->rt->pool,
-                    .kernels = &b->kernels},
+                    .kernels = &b->kernels,
+                    .scratch = &b->scratch},
     };
 }
 
@@ -128,14 +129,13 @@ enum gram_status gram_blocks_code(struct gram_blocks *b, size_t slot,
                                   const struct gram_input_stats *stats, struct gram_error *err)
 {
     struct gram_coding w = coding_of(b, slot, stats);
-    struct gram_arena arena = {0};
 
-    enum gram_status status = choose(b, &w, &arena, err);
+    enum gram_status status = choose(b, &w, &b->work_arena, err);
     if (status == GRAM_OK)
         status = store(b, &w, err);
     if (b->floats)
         restore(&w);
-    gram_arena_reset(&arena);
+    gram_arena_rewind(&b->work_arena);
     return status;
 }
 

@@ -8,9 +8,11 @@
 #include <math.h>
 #include <stdatomic.h>
 
+#include "base/checked.h"
 #include "quant/nearest.h"
+#include "quant/product.h"
 
-enum { SLICE = 32 }; /* rows */
+enum { SLICE = 64 }; /* rows */
 
 /* Scratch memory of a worker. */
 struct slice {
@@ -25,6 +27,7 @@ struct feedback_call {
     const float *w;
     const struct gram_feedback *feedback;
     const struct gram_kernels *kernels;
+    struct gram_product lower; /* what columns behind a block get from it */
     int64_t *place; /* [cols]: the inverse of order */
     struct slice *slices; /* [workers] */
     atomic_bool has_failed;
@@ -84,7 +87,6 @@ static void load_slice(const struct feedback_call *c, const struct slice *s, int
 static void round_slice(struct feedback_call *c, const struct slice *s, int64_t r0, int64_t n)
 {
     const int64_t cols = c->coded->cols, block = c->feedback->block;
-    const float *lower = c->feedback->lower;
 
     load_slice(c, s, r0, n);
     for (int64_t begin = 0; begin < cols; begin += block) {
@@ -95,8 +97,8 @@ static void round_slice(struct feedback_call *c, const struct slice *s, int64_t 
                 find_steps(c, s, r0, n, g);
             round_column(c, s, r0, n, begin, j);
         }
-        c->kernels->gemm_f32(s->x + end, cols, s->e + begin, cols, lower + end * cols + begin, cols,
-                             n, cols - end, end - begin);
+        gram_product_add_part(&c->lower, s->x + end, cols, s->e + begin, cols, n, begin, end - begin, end,
+                              cols);
     }
     struct gram_range range = {0};
     for (int64_t i = 0; i < n; i++) {
@@ -139,16 +141,19 @@ enum gram_status gram_feedback_round(struct gram_coded *coded, const float *w,
                                      const struct gram_kernels *kernels, struct gram_pool *pool)
 {
     struct feedback_call call = {.coded = coded, .w = w, .feedback = feedback, .kernels = kernels};
-    struct gram_arena arena = {0};
+    struct gram_arena own = {0}, *arena = feedback->scratch ? feedback->scratch : &own;
+    const int64_t block = gram_min_i64(feedback->block, coded->cols);
     enum gram_status status = GRAM_ENOMEM;
 
     GRAM_ASSERT(!feedback->rule || !coded->is_one);
-    if (take_slices(&call, gram_pool_threads(pool), &arena)) {
+    if (take_slices(&call, gram_pool_threads(pool), arena) &&
+        gram_product_open(&call.lower, feedback->lower, coded->cols, block, kernels, pool, arena)) {
         for (int64_t j = 0; j < coded->cols; j++)
             call.place[feedback->order[j]] = j;
         gram_pool_for(pool, (coded->rows + SLICE - 1) / SLICE, 1, round_slices, &call);
         status = atomic_load(&call.has_failed) ? GRAM_ENUMERIC : GRAM_OK;
     }
-    gram_arena_reset(&arena);
+    gram_arena_rewind(arena);
+    gram_arena_reset(&own);
     return status;
 }

@@ -30,6 +30,7 @@ struct gram_feedback {
     /* NULL: coded->steps are given. Else a step is found when the first column of its group comes, from
      * the group's weights as corrected up to the block before. Not with one step for the tensor. */
     const struct gram_step_rule *rule;
+    struct gram_arena *scratch; /* rewound; may be NULL */
 };
 
 /*

@@ -34,20 +34,32 @@ static int64_t largest_block(const struct gram_blocks *b)
     return 2 * floats + floats / 4 + gram + work;
 }
 
-/* What correcting drift takes beside: its sums and factors, a linear twice in double, what a stage reads. */
-static int64_t drift_bytes(const struct gram_blocks *b, bool spills)
+/* Activations of a model, if they do not spill: the boundary; the residual and what linears read. */
+static int64_t boundary_bytes(const struct gram_blocks *b)
 {
     const struct gram_model_desc *desc = &b->q->ck.desc;
-    int64_t most = 0, work = 0;
+    int64_t most = 0;
+
+    for (size_t i = 0; i < desc->n_slots; i++) {
+        if (desc->slots[i].kind == GRAM_KIND_LINEAR && desc->slots[i].layer == 0)
+            most = gram_max_i64(most, desc->slots[i].cols);
+    }
+    return 4 * b->corpus.tokens * (3 * desc->hp.hidden + most);
+}
+
+/* What correcting drift takes beside: its sums and factors, a linear twice in double. */
+static int64_t drift_bytes(const struct gram_blocks *b)
+{
+    const struct gram_model_desc *desc = &b->q->ck.desc;
+    int64_t work = 0;
 
     for (size_t i = 0; b->floats && i < desc->n_slots; i++) {
         const struct gram_weight_slot *slot = &desc->slots[i];
         if (slot->kind != GRAM_KIND_LINEAR || slot->layer != 0)
             continue;
-        most = gram_max_i64(most, slot->cols);
         work = gram_max_i64(work, 12 * slot->rows * slot->cols + 12 * slot->cols * slot->cols);
     }
-    return work + (spills ? 0 : 4 * b->corpus.tokens * most);
+    return work;
 }
 
 /* Of one call of the runner: values, keys and values of the layer that is run, activations as codes. */
@@ -80,10 +92,10 @@ static int64_t learning_bytes(const struct gram_blocks *b)
 void gram_preflight_estimate(struct gram_preflight *out, const struct gram_blocks *b)
 {
     const uint64_t limit = b->q->options->memory;
-    const int64_t boundary = 4 * b->corpus.tokens * b->q->ck.desc.hp.hidden * (1 + !!b->floats + !!b->held) +
-                             drift_bytes(b, false) - drift_bytes(b, true);
-    const int64_t rest = FIXED + largest_block(b) + activation_bytes(b) + drift_bytes(b, true) +
-                         learning_bytes(b) + 12 * b->corpus.tokens;
+    const int64_t aims = b->held ? 4 * b->corpus.tokens * b->q->ck.desc.hp.hidden : 0;
+    const int64_t boundary = boundary_bytes(b) * (b->floats ? 2 : 1) + aims;
+    const int64_t rest = FIXED + largest_block(b) + activation_bytes(b) + drift_bytes(b) + learning_bytes(b) +
+                         12 * b->corpus.tokens;
 
     out->spills = limit && (uint64_t)(rest + boundary) > limit;
     out->memory = (uint64_t)(rest + (out->spills ? 0 : boundary));

@@ -10,10 +10,11 @@
 #include <string.h>
 
 #include "quant/nearest.h"
+#include "quant/product.h"
 #include "quant/steps.h"
 
 enum {
-    SLICE = 32, /* rows */
+    SLICE = 64, /* rows */
     BLOCK = 128 /* columns, or one group if that is wider */
 };
 
@@ -31,6 +32,7 @@ struct refine_call {
     const float *w;
     const struct gram_refine *refine;
     const struct gram_kernels *kernels;
+    struct gram_product gram;
     int64_t width; /* of a block: whole groups */
     struct slice *slices;
 };
@@ -54,7 +56,7 @@ static void find_gradient(const struct refine_call *c, const struct slice *s, in
         for (int64_t k = 0; k < cols; k++)
             g[k] = (float)c->refine->ridge * e[k];
     }
-    c->kernels->gemm_f32(s->g, cols, s->e, cols, c->refine->gram, cols, rows, cols, cols);
+    gram_product_add(&c->gram, s->g, s->e, rows);
 }
 
 /* Row i of the tile: the scale of group `at` columns into the block moves to its best value. */
@@ -98,8 +100,8 @@ static void fit_scales(const struct refine_call *c, const struct slice *s, const
             s->c[i * span + k] = gram_code_value(&coded->grid, unit, codes[k]);
     }
     memset(s->cg, 0, (size_t)(t->rows * t->n) * sizeof *s->cg);
-    c->kernels->gemm_f32(s->cg, t->n, s->c, span, c->refine->gram + t->begin * cols + t->begin + at,
-                         cols, t->rows, t->n, span);
+    gram_product_add_part(&c->gram, s->cg, t->n, s->c, span, t->rows, t->begin + at, span, t->begin,
+                          t->begin + t->n);
     for (int64_t i = 0; i < t->rows; i++)
         fit_scale(c, s, t, i, at, span);
 }
@@ -136,12 +138,9 @@ static void move_codes(const struct refine_call *c, const struct slice *s, const
 static void spread(const struct refine_call *c, const struct slice *s, const struct tile *t)
 {
     const int64_t cols = c->coded->cols, end = t->begin + t->n;
-    const float *gram = c->refine->gram;
 
-    c->kernels->gemm_f32(s->g, cols, s->moved, t->n, gram + t->begin, cols, t->rows, t->begin,
-                         t->n);
-    c->kernels->gemm_f32(s->g + end, cols, s->moved, t->n, gram + end * cols + t->begin, cols,
-                         t->rows, cols - end, t->n);
+    gram_product_add_part(&c->gram, s->g, cols, s->moved, t->n, t->rows, t->begin, t->n, 0, t->begin);
+    gram_product_add_part(&c->gram, s->g + end, cols, s->moved, t->n, t->rows, t->begin, t->n, end, cols);
 }
 
 static void refine_tile(const struct refine_call *c, const struct slice *s, const struct tile *t)
@@ -200,13 +199,17 @@ bool gram_refine(struct gram_coded *coded, const float *w, const struct gram_ref
                  const struct gram_kernels *kernels, struct gram_pool *pool)
 {
     const int64_t span = coded->span;
-    struct refine_call call = {coded, w, refine, kernels, span < BLOCK ? BLOCK / span * span : span,
-                               NULL};
-    struct gram_arena arena = {0};
-    const bool ok = take_slices(&call, gram_pool_threads(pool), &arena);
+    struct refine_call call = {.coded = coded, .w = w, .refine = refine, .kernels = kernels};
+    struct gram_arena own = {0}, *arena = refine->scratch ? refine->scratch : &own;
+
+    call.width = span < BLOCK ? BLOCK / span * span : span;
+    const bool ok =
+        take_slices(&call, gram_pool_threads(pool), arena) &&
+        gram_product_open(&call.gram, refine->gram, coded->cols, call.width, kernels, pool, arena);
 
     if (ok)
         gram_pool_for(pool, (coded->rows + SLICE - 1) / SLICE, 1, refine_slices, &call);
-    gram_arena_reset(&arena);
+    gram_arena_rewind(arena);
+    gram_arena_reset(&own);
     return ok;
 }

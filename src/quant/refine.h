@@ -17,6 +17,7 @@ struct gram_refine {
     double ridge;
     int64_t sweeps;
     bool keep_steps; /* move codes alone */
+    struct gram_arena *scratch; /* rewound; may be NULL */
 };
 
 /* w[rows][cols]. Rows are independent and spread over the pool. False if memory ran out. */

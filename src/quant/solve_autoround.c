@@ -10,12 +10,15 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "quant/nearest.h"
+#include "quant/product.h"
 #include "quant/solver.h"
 #include "quant/steps.h"
 
 enum {
-    SLICE = 32, /* rows */
+    SLICE = 64,  /* rows */
+    BLOCK = 128, /* inputs of a product */
     ITERATIONS = 200
 };
 
@@ -38,6 +41,7 @@ struct autoround_call {
     struct gram_coded *coded;
     const struct gram_problem *problem;
     struct gram_kernels kernels;
+    struct gram_product gram;
     int64_t iterations;
     struct slice *slices;
 };
@@ -165,7 +169,7 @@ static void solve_slice(const struct autoround_call *c, const struct slice *s, i
         for (int64_t i = 0; i < rows; i++)
             round_row(c, s, r0, i);
         memset(s->eg, 0, (size_t)(rows * cols) * sizeof *s->eg);
-        c->kernels.gemm_f32(s->eg, cols, s->e, cols, c->problem->stats->gram, cols, rows, cols, cols);
+        gram_product_add(&c->gram, s->eg, s->e, rows);
         for (int64_t i = 0; i < rows; i++) {
             const double loss = (double)c->kernels.dot_f32(s->e + i * cols, s->eg + i * cols, cols);
             if (t == 0 || loss < least[i]) {
@@ -216,15 +220,17 @@ enum gram_status gram_solve_autoround(struct gram_coded *coded, const struct gra
         .kernels = gram_problem_kernels(problem),
         .iterations = iterations > 0 ? iterations : ITERATIONS,
     };
-    struct gram_arena arena = {0};
+    struct gram_arena own = {0}, *arena = problem->scratch ? problem->scratch : &own;
     (void)solution;
 
-    if (!take_slices(&call, gram_pool_threads(problem->pool), &arena)) {
-        gram_arena_reset(&arena);
-        return gram_fail_memory(err, problem->name);
+    const bool ok = take_slices(&call, gram_pool_threads(problem->pool), arena) &&
+                    gram_product_open(&call.gram, problem->stats->gram, coded->cols,
+                                      gram_min_i64(BLOCK, coded->cols), &call.kernels, problem->pool, arena);
+    if (ok) {
+        gram_steps_find(coded, problem->w, &rule, problem->pool);
+        gram_pool_for(problem->pool, (coded->rows + SLICE - 1) / SLICE, 1, solve_slices, &call);
     }
-    gram_steps_find(coded, problem->w, &rule, problem->pool);
-    gram_pool_for(problem->pool, (coded->rows + SLICE - 1) / SLICE, 1, solve_slices, &call);
-    gram_arena_reset(&arena);
-    return GRAM_OK;
+    gram_arena_rewind(arena);
+    gram_arena_reset(&own);
+    return ok ? GRAM_OK : gram_fail_memory(err, problem->name);
 }

@@ -57,6 +57,7 @@ static enum gram_status solve(struct gram_coded *coded, const struct workspace *
         .order = q->order,
         .block = p->options->block,
         .rule = are_given ? NULL : &rule,
+        .scratch = p->scratch,
     };
     const int64_t iterations = p->options->iterations;
     const struct gram_refine refine = {
@@ -64,6 +65,7 @@ static enum gram_status solve(struct gram_coded *coded, const struct workspace *
         .ridge = q->damping.ridge,
         .sweeps = iterations ? iterations : method->sweeps,
         .keep_steps = method->keep_steps,
+        .scratch = p->scratch,
     };
 
     if (are_given)

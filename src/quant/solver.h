@@ -34,6 +34,7 @@ struct gram_problem {
     const struct gram_method_options *options;
     struct gram_pool *pool;
     const struct gram_kernels *kernels; /* NULL: the best of this processor */
+    struct gram_arena *scratch; /* rewound whenever a part of the work is done; NULL: the system's memory */
 };
 
 /* How it went, for the report and the certificate. The two errors are left to gram_solution_measure(). */

@@ -8,7 +8,7 @@
 #include "base/cpu.h"
 #include "quant/steps.h"
 
-enum { SLICE = 32, MOST_ROWS = 512 };
+enum { SLICE = 32, MOST_ROWS = 512, BLOCK = 128 /* inputs of a product */ };
 
 /* Rows of a reader. */
 struct gram_trial_sample {
@@ -48,7 +48,9 @@ bool gram_trial_open(struct gram_trial *trial, const struct gram_transform_call 
     trial->s = gram_arena_take(&trial->arena, cols, sizeof *trial->s);
     trial->samples = gram_arena_take(&trial->arena, n, sizeof *trial->samples);
     trial->scratch = gram_arena_take(&trial->arena, workers * 3 * SLICE * cols, sizeof(float));
-    bool ok = trial->s && trial->samples && trial->scratch;
+    bool ok = trial->s && trial->samples && trial->scratch &&
+              gram_product_open(&trial->gram, at->stats->gram, at->cols, gram_min_i64(BLOCK, at->cols),
+                                &trial->kernels, call->pool, &trial->arena);
     for (int i = 0; ok && i < at->n_readers; i++) {
         sample_open(&trial->samples[i], trial, at->readers[i]);
         trial->samples[i].errors = gram_arena_take(&trial->arena, MOST_ROWS / SLICE, sizeof(double));
@@ -120,7 +122,7 @@ static double slice_error(const struct trial_slice *c, int64_t first, int64_t ro
             ei[k] = (ei[k] - x[k]) / trial->s[k];
     }
     memset(eg, 0, (size_t)(rows * cols) * sizeof *eg);
-    trial->kernels.gemm_f32(eg, cols, e, cols, trial->at->stats->gram, cols, rows, cols, cols);
+    gram_product_add(&trial->gram, eg, e, rows);
     for (int64_t i = 0; i < rows * cols; i++)
         error += (double)e[i] * (double)eg[i];
     return error + squares * c->sample->act_variance;

@@ -6,12 +6,14 @@
 #ifndef GRAM_QUANT_TRIAL_H
 #define GRAM_QUANT_TRIAL_H
 
+#include "quant/product.h"
 #include "quant/rescale.h"
 
 struct gram_trial {
     const struct gram_transform_call *call;
     const struct gram_rescale *at;  /* whose readers are tried */
     struct gram_kernels kernels;
+    struct gram_product gram;
     float *s;                       /* [cols]: of the try at hand */
     struct gram_trial_sample *samples; /* [at->n_readers] */
     float *scratch;                 /* [workers][3][rows of a slice][cols] */
