@@ -83,8 +83,10 @@ static void open(struct mlp *m, int threads)
     m->corpus = (struct gram_corpus){.windows = m->windows, .n_windows = WINDOWS, .tokens = TOKENS};
     for (int i = 0; i < WINDOWS; i++)
         m->windows[i].n = LENGTH;
-    m->inputs = (struct gram_boundary){TOKENS, HIDDEN, fill(m, TOKENS * HIDDEN, 1, &rng), 0};
-    m->targets = (struct gram_boundary){TOKENS, HIDDEN, fill(m, TOKENS * HIDDEN, 1, &rng), 0};
+    m->inputs = (struct gram_boundary){
+        .rows = TOKENS, .cols = HIDDEN, .data = fill(m, TOKENS * HIDDEN, 1, &rng)};
+    m->targets = (struct gram_boundary){
+        .rows = TOKENS, .cols = HIDDEN, .data = fill(m, TOKENS * HIDDEN, 1, &rng)};
     for (int s = GATE; s <= DOWN; s++) {
         m->w[s] = fill(m, rows_of[s] * cols_of[s], 0.3f, &rng);
         assert_true(gram_coded_open(&m->coded[s], &grid, rows_of[s], cols_of[s], 16, false, &m->arena));
