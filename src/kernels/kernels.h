@@ -68,6 +68,14 @@ typedef void gram_softmax_fn(float *x, int64_t n);
 /* y[i] = silu(gate[i]) * up[i], silu(z) = z / (1 + exp(-z)) (Shazeer 2020). y may be gate or up. */
 typedef void gram_swiglu_fn(float *y, const float *gate, const float *up, int64_t n);
 
+/*
+ * Its gradients, given dy: with s = 1 / (1 + exp(-gate)),
+ *     d_gate[i] = dy up s (1 + gate (1 - s))     d_up[i] = dy gate s
+ * The outputs overlap no input.
+ */
+typedef void gram_swiglu_vjp_fn(float *d_gate, float *d_up, const float *gate, const float *up,
+                                const float *dy, int64_t n);
+
 /* y[i] = a[i] + b[i]; y may be a or b. */
 typedef void gram_add_fn(float *y, const float *a, const float *b, int64_t n);
 
@@ -92,11 +100,12 @@ struct gram_kernels {
     gram_rmsnorm_fn *rmsnorm;
     gram_softmax_fn *softmax;
     gram_swiglu_fn *swiglu;
+    gram_swiglu_vjp_fn *swiglu_vjp;
     gram_add_fn *add;
     gram_rope_fn *rope;
     gram_dot_f32_fn *dot_f32;
     gram_axpy_fn *axpy;
-    gram_float_linear_fn *float_linear;
+    gram_float_linear_fn *float_linear, *float_linear_add; /* the latter adds to y */
     gram_attend_fn *attend[GRAM_N_KV];
     gram_attend_store_fn *attend_store[GRAM_N_KV];
 };

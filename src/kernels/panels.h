@@ -146,7 +146,7 @@ void gram_float_panels_fill(void *data, const struct gram_weight *w, int64_t beg
  * y[t][n] = sum_k x[t][k] w[n][k] in f32 (fused multiply-add where the level has it; k in order, so
  * that the bits depend only on the row of x, the row of w and K, not on T or the range of panels),
  * for T rows of x and the outputs of panels [begin, end) that exist. Strides in floats. scratch as
- * above.
+ * above. The one that adds begins each sum with what y holds, so that a product may be cut along k.
  */
 typedef void gram_float_linear_fn(float *y, int64_t y_stride, const float *x, int64_t x_stride,
                                   int64_t T, const struct gram_float_panels *w, int64_t begin,

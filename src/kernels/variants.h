@@ -10,13 +10,14 @@
     gram_gemm_f32_fn gram_gemm_f32__##isa;                                                         \
     gram_dot_f32_fn gram_dot_f32__##isa;                                                           \
     gram_axpy_fn gram_axpy__##isa;                                                                 \
-    gram_float_linear_fn gram_float_linear__##isa;                                                 \
+    gram_float_linear_fn gram_float_linear__##isa, gram_float_linear_add__##isa;                   \
     gram_attend_fn gram_attend_f32__##isa, gram_attend_f16__##isa, gram_attend_i8__##isa;          \
     gram_attend_store_fn gram_attend_store_f32__##isa, gram_attend_store_f16__##isa,               \
         gram_attend_store_i8__##isa;                                                               \
     gram_rmsnorm_fn gram_rmsnorm__##isa;                                                           \
     gram_softmax_fn gram_softmax__##isa;                                                           \
     gram_swiglu_fn gram_swiglu__##isa;                                                             \
+    gram_swiglu_vjp_fn gram_swiglu_vjp__##isa;                                                     \
     gram_add_fn gram_add__##isa;                                                                   \
     gram_rope_fn gram_rope__##isa
 

@@ -168,3 +168,50 @@ void check_float_linear(struct kcheck *c)
     check_shape(c, &(struct shape){GRAM_F16, 7, 300, 530, 300, 530}, UNIT);
     check_shape(c, &(struct shape){GRAM_F32, 9, 290, 1030, 290, 1031}, WIDE);
 }
+
+/* A product cut along k, the second part added to the first, must give the bits of the whole. */
+static void check_cut(struct kcheck *c, const struct shape *s, int64_t cut)
+{
+    static _Alignas(GRAM_PANEL_ALIGN) char scratch[GRAM_PANEL_SCRATCH];
+    const struct gram_weight w = place_weight(c, s, UNIT);
+    const struct gram_float_panels whole = place_panels(c, &w);
+    const int64_t size = element_bytes(s->dtype), panels = gram_panel_count(s->rows);
+    const float *x = place_floats(c, LEFT, (s->T - 1) * s->x_stride + s->cols, UNIT);
+    const int64_t count = (s->T - 1) * s->y_stride + s->rows;
+    float *y = place_floats(c, OUT, count, UNIT), *want = calloc((size_t)count, sizeof *want);
+    char *part = malloc((size_t)(panels * GRAM_PANEL * s->cols * size) + 1);
+
+    memcpy(want, y, (size_t)count * sizeof *y);
+    c->kernels->float_linear(want, s->y_stride, x, s->x_stride, s->T, &whole, 0, panels, scratch);
+    for (int64_t k = 0, n; k < s->cols; k += n) {
+        n = k == 0 ? cut : s->cols - cut;
+        const struct gram_weight columns = {.rows = s->rows,
+                                            .cols = n,
+                                            .data = (const char *)w.data + k * size,
+                                            .dtype = s->dtype,
+                                            .row_bytes = w.row_bytes};
+        gram_float_panels_fill(part, &columns, 0, panels);
+        (k == 0 ? c->kernels->float_linear : c->kernels->float_linear_add)(
+            y, s->y_stride, x + k, s->x_stride, s->T,
+            &(struct gram_float_panels){s->rows, n, s->dtype, part}, 0, panels, scratch);
+    }
+    check_canaries(c, "float_linear_add");
+    if (memcmp(y, want, (size_t)count * sizeof *y) != 0)
+        fail(c, "dtype %d T %lld [%lld, %lld]: cut at input %lld, the sums differ", s->dtype,
+             (long long)s->T, (long long)s->rows, (long long)s->cols, (long long)cut);
+    free(part);
+    free(want);
+}
+
+void check_float_linear_add(struct kcheck *c)
+{
+    static const int64_t tokens[] = {1, 5, 7, 64}, rows[] = {1, 16, 83, 150};
+
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++)
+            for (int d = GRAM_F32; d <= GRAM_BF16; d++) {
+                const struct shape s = {(enum gram_dtype)d, tokens[i], rows[j], 300, rows[j] + 1, 301};
+                check_cut(c, &s, 130);
+                check_cut(c, &s, 1);
+            }
+}

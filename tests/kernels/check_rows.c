@@ -146,6 +146,36 @@ void check_swiglu(struct kcheck *c)
     }
 }
 
+/* A share of the largest term: 1 + gate (1 - s) may cancel. What is exp of below ln FLT_MIN is 0. */
+static void expect_slopes(struct kcheck *c, const float *d_gate, const float *d_up, const float *gate,
+                          const float *up, const float *dy, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const double z = (double)gate[i], s = 1.0 / (1.0 + exp(-z)), pull = (double)dy[i] * s;
+        expect(c, "swiglu_vjp", n, i, d_gate[i], pull * (double)up[i] * (1.0 + z * (1.0 - s)),
+               8 * (double)FLT_EPSILON * fabs(pull * (double)up[i]) * (1.0 + fabs(z)) + 0x1p-116);
+        expect(c, "swiglu_vjp", n, i, d_up[i], pull * z,
+               8 * (double)FLT_EPSILON * fabs(pull * z) + 0x1p-116);
+    }
+}
+
+void check_swiglu_vjp(struct kcheck *c)
+{
+    for (int i = 0; i < n_sizes; i++) {
+        for (int spread = 1; spread <= 100; spread *= 10) {
+            const int64_t n = sizes[i];
+            float *gate = place_floats(c, LEFT, n, UNIT), *up = place_floats(c, RIGHT, n, UNIT);
+            float *dy = place_floats(c, THIRD, n, UNIT);
+            float *d_gate = place(c, OUT, 2 * n * (int64_t)sizeof *d_gate);
+            for (int64_t k = 0; k < n; k++)
+                gate[k] = random_float(c, UNIT) * (float)spread;
+            c->kernels->swiglu_vjp(d_gate, d_gate + n, gate, up, dy, n);
+            check_canaries(c, "swiglu_vjp");
+            expect_slopes(c, d_gate, d_gate + n, gate, up, dy, n);
+        }
+    }
+}
+
 void check_add(struct kcheck *c)
 {
     for (int i = 0; i < n_sizes; i++) {

@@ -31,10 +31,10 @@ struct kcheck {
 typedef void check_fn(struct kcheck *c);
 check_fn check_decode_dense, check_decode_codes, check_decode_tables;
 check_fn check_gemm_f32, check_dot_f32, check_axpy;
-check_fn check_float_linear;
+check_fn check_float_linear, check_float_linear_add;
 check_fn check_attend, check_attend_store;
 check_fn check_quantize_i8, check_quantize_acts, check_int_linear;
-check_fn check_rmsnorm, check_softmax, check_swiglu, check_add, check_rope;
+check_fn check_rmsnorm, check_softmax, check_swiglu, check_swiglu_vjp, check_add, check_rope;
 
 /* Count a failure; the first few are printed as diagnostics. */
 __attribute__((format(printf, 2, 3))) void fail(struct kcheck *c, const char *format, ...);

@@ -37,6 +37,16 @@ void gram_swiglu__ref(float *y, const float *gate, const float *up, int64_t n)
         y[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
 }
 
+void gram_swiglu_vjp__ref(float *d_gate, float *d_up, const float *gate, const float *up,
+                          const float *dy, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const float s = 1.0f / (1.0f + expf(-gate[i]));
+        d_gate[i] = dy[i] * up[i] * s * (1.0f + gate[i] * (1.0f - s));
+        d_up[i] = dy[i] * gate[i] * s;
+    }
+}
+
 void gram_add__ref(float *y, const float *a, const float *b, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)

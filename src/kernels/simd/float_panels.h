@@ -115,6 +115,7 @@ struct float_linear {
     const struct gram_float_panels *w;
     const struct float_form *form;
     struct float_block block;
+    bool add;
 };
 
 static inline const char *weights_at(const struct float_linear *l, int64_t panel, int64_t k)
@@ -190,7 +191,7 @@ static inline void linear_many(struct float_linear *l, int64_t begin, int64_t en
 {
     for (int64_t k = 0; k == 0 || k < l->w->cols; k += TILE_K) {
         l->block.K = gram_min_i64(TILE_K, l->w->cols - k);
-        l->block.resume = k > 0;
+        l->block.resume = l->add || k > 0;
         for (int64_t p = begin, panels; p < end; p += panels) {
             panels = p + FLOAT_WIDE <= end ? FLOAT_WIDE : 1;
             const bool wraps = p + 2 * panels > end;
@@ -218,7 +219,7 @@ static inline void linear_tokens(struct float_linear *l, int64_t begin, int64_t 
 
 static inline void float_linear_body(float *y, int64_t y_stride, const float *x, int64_t x_stride,
                                      int64_t T, const struct gram_float_panels *w, int64_t begin,
-                                     int64_t end, void *scratch)
+                                     int64_t end, void *scratch, bool add)
 {
     const struct float_form *form = &float_forms[w->dtype];
     struct float_linear l = {
@@ -232,7 +233,9 @@ static inline void float_linear_body(float *y, int64_t y_stride, const float *x,
                   .K = w->cols,
                   .step = GRAM_PANEL * form->bytes,
                   .panel_bytes = GRAM_PANEL * w->cols * form->bytes,
+                  .resume = add,
                   .tile = scratch},
+        .add = add,
     };
 
     if (T > 0 && T <= HEIGHT)

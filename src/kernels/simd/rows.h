@@ -98,6 +98,44 @@ static inline void swiglu_body(float *y, const float *gate, const float *up, int
     }
 }
 
+/* 1 / (1 + exp(-z)), as above. */
+static inline vf vf_sigmoid(vf z)
+{
+    const vf one = vf_set(1.0f);
+    const vf e = vf_exp(vf_sub(vf_set(0.0f), vf_abs(z)));
+    return vf_div(vf_if_below(z, 0.0f, e, one), vf_add(one, e));
+}
+
+struct swiglu_slopes {
+    vf gate, up;
+};
+
+static inline struct swiglu_slopes swiglu_slopes_of(vf gate, vf up, vf dy)
+{
+    const vf one = vf_set(1.0f), s = vf_sigmoid(gate), pull = vf_mul(dy, s);
+    const vf slope = vf_fma(gate, vf_sub(one, s), one);
+    return (struct swiglu_slopes){vf_mul(vf_mul(pull, up), slope), vf_mul(pull, gate)};
+}
+
+static inline void swiglu_vjp_body(float *d_gate, float *d_up, const float *gate, const float *up,
+                                   const float *dy, int64_t n)
+{
+    int64_t i = 0;
+
+    for (; i + VF <= n; i += VF) {
+        const struct swiglu_slopes s =
+            swiglu_slopes_of(vf_load(gate + i), vf_load(up + i), vf_load(dy + i));
+        vf_store(d_gate + i, s.gate);
+        vf_store(d_up + i, s.up);
+    }
+    if (i < n) {
+        const struct swiglu_slopes s = swiglu_slopes_of(
+            vf_load_n(gate + i, n - i), vf_load_n(up + i, n - i), vf_load_n(dy + i, n - i));
+        vf_store_n(d_gate + i, s.gate, n - i);
+        vf_store_n(d_up + i, s.up, n - i);
+    }
+}
+
 static inline void add_body(float *y, const float *a, const float *b, int64_t n)
 {
     int64_t i = 0;

@@ -7,5 +7,12 @@ void gram_float_linear__avx2(float *y, int64_t y_stride, const float *x, int64_t
                              int64_t T, const struct gram_float_panels *w, int64_t begin,
                              int64_t end, void *scratch)
 {
-    float_linear_body(y, y_stride, x, x_stride, T, w, begin, end, scratch);
+    float_linear_body(y, y_stride, x, x_stride, T, w, begin, end, scratch, false);
+}
+
+void gram_float_linear_add__avx2(float *y, int64_t y_stride, const float *x, int64_t x_stride,
+                                 int64_t T, const struct gram_float_panels *w, int64_t begin,
+                                 int64_t end, void *scratch)
+{
+    float_linear_body(y, y_stride, x, x_stride, T, w, begin, end, scratch, true);
 }

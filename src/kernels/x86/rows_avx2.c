@@ -18,6 +18,12 @@ void gram_swiglu__avx2(float *y, const float *gate, const float *up, int64_t n)
     swiglu_body(y, gate, up, n);
 }
 
+void gram_swiglu_vjp__avx2(float *d_gate, float *d_up, const float *gate, const float *up,
+                           const float *dy, int64_t n)
+{
+    swiglu_vjp_body(d_gate, d_up, gate, up, dy, n);
+}
+
 void gram_add__avx2(float *y, const float *a, const float *b, int64_t n)
 {
     add_body(y, a, b, n);
