@@ -10,14 +10,15 @@
 
 struct tune_options {
     struct common_options common;
-    const char *out, *method, *data, *eval_data, *log, *scheme, *targets, *optimizer, *schedule;
+    const char *out, *method, *data, *eval_data, *log, *scheme, *targets, *optimizer, *schedule, *store;
     const char *reference, *ranges, *kv, *start;
     const char *rank_pattern, *alpha_pattern, *init, *base_out;
     int64_t self_tokens, coreset_every, watch_steps, loftq;
     double distill, distill_temperature, block_mse, coreset, channels;
     int64_t context, rows, accumulate, epochs, steps, seed, eval_every, patience, keep_every, rank;
     double eval_share, lr, warmup, weight_decay, clip, alpha, dropout;
-    bool skip_bad, force, rslora, from_random;
+    uint64_t memory;
+    bool skip_bad, paged, force, rslora, from_random;
 };
 
 static const struct gram_choice *beginnings(void)
@@ -65,7 +66,15 @@ static const struct option_row rows[] = {
     {.name = "lr", .type = OPTION_REAL, .argument = "X", .low = 1e-12, .high = 100,
      .help = "learning rate [1e-4 full, 2e-4 lora and qlora, 5e-3 qa-lora, 1e-3 else]", .offset = AT(lr)},
     {.name = "optimizer", .type = OPTION_TEXT, .argument = "NAME", .fallback = "adamw",
-     .help = "sgd, adam, adamw, rmsprop or adagrad", .offset = AT(optimizer)},
+     .help = "adamw, adamw8bit, adam, adam8bit, amsgrad, sgd, rmsprop or adagrad", .offset = AT(optimizer)},
+    {.name = "paged", .help = "keep the optimizer's states in a file that the system may evict",
+     .offset = AT(paged)},
+    {.name = "memory", .type = OPTION_SIZE, .argument = "SIZE", .low = 1, .high = 1e18,
+     .help = "most memory to take; blocks are run twice, rows one by one and states paged before it is "
+             "refused [no limit]", .offset = AT(memory)},
+    {.name = "store", .type = OPTION_TEXT, .argument = "TYPE",
+     .help = "full: type of the weights that are written, f32, f16 or bf16 [as read]",
+     .offset = AT(store)},
     {.name = "schedule", .type = OPTION_TEXT, .argument = "NAME", .fallback = "cosine",
      .help = "how the learning rate moves: constant, linear, cosine, ...", .offset = AT(schedule)},
     {.name = "warmup", .type = OPTION_REAL, .argument = "X", .fallback = "0.03", .low = 0, .high = 1,
@@ -146,9 +155,29 @@ static const struct option_row rows[] = {
 #undef AT
 /* clang-format on */
 
+struct listener {
+    FILE *log; /* or NULL */
+    bool is_quiet;
+};
+
+static void tell_memory(void *user, const struct gram_tune_memory *m)
+{
+    const struct listener *listener = user;
+    char sizes[5][HUMAN_SIZE];
+
+    if (listener->is_quiet)
+        return;
+    fprintf(stderr,
+            "memory: %s; weights %s, gradients %s, states %s, activations %s (%s, %lld rows a pass)\n",
+            human_bytes(sizes[0], m->total), human_bytes(sizes[1], m->weights),
+            human_bytes(sizes[2], m->gradients), m->is_paged ? "paged" : human_bytes(sizes[3], m->states),
+            human_bytes(sizes[4], m->activations), m->keeps_all ? "all are kept" : "blocks are run twice",
+            (long long)m->rows);
+}
+
 static void log_step(void *user, const struct gram_tune_step *s)
 {
-    FILE *log = user;
+    FILE *log = ((const struct listener *)user)->log;
     json_t *line = json_pack("{s:I, s:o, s:I, s:o, s:o, s:o, s:o}", "step", (json_int_t)s->step, "epoch",
                              json_number(s->epoch), "tokens", (json_int_t)s->tokens, "loss",
                              json_number(s->loss), "grad_norm", json_number(s->grad_norm), "lr",
@@ -212,6 +241,9 @@ static void take_options(struct gram_tune_options *to, const struct tune_options
     to->ranges = o->ranges;
     to->watch_steps = o->watch_steps;
     to->force = o->force;
+    to->store = o->store;
+    to->memory = o->memory;
+    to->paged = o->paged;
 }
 
 static enum gram_status tune(const struct invocation *in, FILE *log, struct gram_tune_report *report,
@@ -224,8 +256,10 @@ static enum gram_status tune(const struct invocation *in, FILE *log, struct gram
     const struct gram_job job = progress_job(&progress, in->common);
 
     take_options(&options, o);
+    struct listener listener = {log, in->common->quiet};
     options.on_step = log ? log_step : NULL;
-    options.user = log;
+    options.on_memory = tell_memory;
+    options.user = &listener;
     loaded.join = true;
     enum gram_status st = load_runtime(&loaded, in->common, err);
     if (st == GRAM_OK)
@@ -237,20 +271,28 @@ static enum gram_status tune(const struct invocation *in, FILE *log, struct gram
     return st;
 }
 
+static json_t *memory_json(const struct gram_tune_memory *m)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I}", "total", (json_int_t)m->total, "weights",
+                     (json_int_t)m->weights, "gradients", (json_int_t)m->gradients, "states",
+                     (json_int_t)m->states, "activations", (json_int_t)m->activations, "keeps_all",
+                     m->keeps_all, "paged", m->is_paged, "rows", (json_int_t)m->rows);
+}
+
 static int print_report(const struct invocation *in, const struct gram_tune_report *r)
 {
     const struct tune_options *o = in->options;
 
     if (in->common->json)
         return print_json(json_pack(
-            "{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "out",
+            "{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "out",
             json_text(o->out), "steps", (json_int_t)r->steps, "resumed_from", (json_int_t)r->resumed_from,
             "samples", (json_int_t)r->samples, "held_samples", (json_int_t)r->held_samples, "skipped",
             (json_int_t)r->skipped, "cut", (json_int_t)r->cut, "tokens", (json_int_t)r->tokens, "trained",
             (json_int_t)r->trained, "parameters", (json_int_t)r->parameters, "first_loss",
             json_number(r->first_loss), "last_loss", json_number(r->last_loss), "held_before",
             json_number(r->held_before), "held_after", json_number(r->held_after), "seconds",
-            json_number(r->seconds)));
+            json_number(r->seconds), "memory", memory_json(&r->memory)));
     if (in->common->quiet)
         return EXIT_DONE;
     printf("%s: %lld steps, %lld tokens, loss %.4f -> %.4f", o->out, (long long)r->steps,

@@ -27,6 +27,18 @@ struct gram_tune_step {
     double held_loss;  /* after it, on what was held out; NAN: not measured */
 };
 
+/* What a training takes, in bytes, as it is planned before the first step. */
+struct gram_tune_memory {
+    uint64_t weights;     /* what is trained, in f32, with its grids; the base of an adapter as it lies */
+    uint64_t gradients;
+    uint64_t states;      /* of the optimizer; 0 when they are paged */
+    uint64_t activations; /* of a pass: values, their gradients, logits, caches */
+    uint64_t total;       /* with everything else */
+    bool keeps_all;       /* values of all blocks stay; false: blocks are run again on the way back */
+    bool is_paged;        /* states lie in a file */
+    int64_t rows;         /* of a batch that a pass takes */
+};
+
 struct gram_tune_options {
     size_t struct_size;
     const char *method;    /* [full] */
@@ -41,7 +53,7 @@ struct gram_tune_options {
     int64_t accumulate;    /* batches of a step [1] */
     int64_t epochs;        /* [1] */
     int64_t steps;         /* 0 = as many as the epochs have [0] */
-    const char *optimizer; /* sgd, adam, adamw, rmsprop or adagrad [adamw] */
+    const char *optimizer; /* adamw, adamw8bit, sgd, ... as docs/training.md lists them [adamw] */
     const char *schedule;  /* constant, linear, cosine, ... as docs/training.md lists them [cosine] */
     double lr;             /* 0 = the method's: 1e-4 full, 2e-4 lora and qlora, 5e-3 qa-lora, 1e-3 else [0] */
     double warmup;         /* share of the steps in which the rate grows [0.03] */
@@ -72,6 +84,9 @@ struct gram_tune_options {
     double alpha;          /* of adapters: pairs count alpha / rank times; 0 = 2 rank [0] */
     const char *targets;   /* of adapters: ends of module names, "q_proj,v_proj", or a regular expression
                               for whole names; NULL or "all-linear" = all linears of the blocks */
+    const char *store;     /* full: type of the weights that are written: f32, f16 or bf16; NULL = as read */
+    uint64_t memory;       /* most bytes that it may take; 0 = no limit [0] */
+    bool paged;            /* states of the optimizer in a file that may be evicted [false] */
     bool force;            /* replace an existing output [false] */
 
     const char *rank_pattern;  /* of adapters: other ranks of some linears, "down_proj=32" [NULL] */
@@ -82,6 +97,7 @@ struct gram_tune_options {
     const char *base_out;      /* qlora: where the base that was made is written [NULL] */
 
     void (*on_step)(void *user, const struct gram_tune_step *step); /* NULL for none; as job's callbacks */
+    void (*on_memory)(void *user, const struct gram_tune_memory *memory); /* before the first step; or NULL */
     void *user;
 };
 #define GRAM_TUNE_OPTIONS_INIT                                                                       \
@@ -98,6 +114,7 @@ struct gram_tune_report {
     double held_before, held_after;             /* NAN: nothing was held out */
     double seconds;
     double loftq_before, loftq_after; /* |W - Q| and |W - Q - s B A| over |W|; NAN: no LoftQ */
+    struct gram_tune_memory memory;
 };
 
 /*

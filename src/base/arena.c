@@ -91,6 +91,15 @@ char *gram_arena_str(struct gram_arena *arena, const char *s)
     return gram_arena_strn(arena, s, strlen(s));
 }
 
+size_t gram_arena_bytes(const struct gram_arena *arena)
+{
+    size_t bytes = 0;
+
+    for (const struct gram_arena_block *block = arena->last; block; block = block->before)
+        bytes += block->size;
+    return bytes;
+}
+
 static void free_blocks(struct gram_arena_block **blocks)
 {
     while (*blocks) {

@@ -17,6 +17,8 @@ void *gram_arena_take(struct gram_arena *arena, size_t count, size_t size);
 /* A copy of the string (or of its first len bytes, terminated). */
 char *gram_arena_str(struct gram_arena *arena, const char *s);
 char *gram_arena_strn(struct gram_arena *arena, const char *s, size_t len);
+/* Bytes that it holds. */
+size_t gram_arena_bytes(const struct gram_arena *arena);
 void gram_arena_reset(struct gram_arena *arena);
 /* The same, but the system's memory is kept for the next round: for loops whose rounds take much alike. */
 void gram_arena_rewind(struct gram_arena *arena);

@@ -157,3 +157,19 @@ char *gram_path_join(const char *dir, const char *name)
         snprintf(path, size, "%s%s%s", dir, dir[0] && dir[strlen(dir) - 1] == '/' ? "" : "/", name);
     return path;
 }
+
+int gram_file_open_unlinked(const char *folder, const char *pattern)
+{
+    const int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    if (fd >= 0)
+        return fd;
+    char *path = gram_path_join(folder, pattern); /* no O_TMPFILE there */
+    const int made = path ? mkostemp(path, O_CLOEXEC) : -1;
+    const int code = path ? errno : ENOMEM;
+    if (made >= 0)
+        unlink(path);
+    free(path);
+    errno = code;
+    return made;
+}

@@ -30,6 +30,11 @@ const void *gram_file_view(const struct gram_file *file, uint64_t off, uint64_t 
 void gram_file_willneed(const struct gram_file *file, uint64_t off, uint64_t len);
 void gram_file_release(const struct gram_file *file, uint64_t off, uint64_t len);
 
+/* A new file, to be read and written, that no folder lists: gone when it is closed, or when the program dies.
+ * `pattern` is its name for a moment where the system has no such files; it ends in XXXXXX. -1 and errno on
+ * failure. */
+int gram_file_open_unlinked(const char *folder, const char *pattern);
+
 bool gram_path_exists(const char *path);
 bool gram_path_is_dir(const char *path);
 /* dir/name in fresh memory, free() it; NULL if memory ran out. */

@@ -10,23 +10,6 @@
 #include "base/checked.h"
 #include "base/file.h"
 
-/* A file that no folder lists: gone when it is closed, or when the program dies. */
-static int open_unlinked(const char *folder)
-{
-    const int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-    if (fd >= 0)
-        return fd;
-    char *path = gram_path_join(folder, "gram-activations-XXXXXX"); /* no O_TMPFILE there */
-    const int made = path ? mkostemp(path, O_CLOEXEC) : -1;
-    const int code = path ? errno : ENOMEM;
-    if (made >= 0)
-        unlink(path);
-    free(path);
-    errno = code;
-    return made;
-}
-
 static enum gram_status fail(struct gram_error *err, const char *what, int code, int fd)
 {
     const enum gram_status status = gram_status_of_errno(code);
@@ -53,7 +36,7 @@ enum gram_status gram_boundary_open(struct gram_boundary *b, int64_t rows, int64
         b->data = malloc((size_t)(bytes > 0 ? bytes : 1));
         return b->data ? GRAM_OK : gram_fail_memory(err, "activations of a block boundary");
     }
-    const int fd = open_unlinked(folder);
+    const int fd = gram_file_open_unlinked(folder, "gram-activations-XXXXXX");
     if (fd < 0)
         return gram_fail(err, gram_status_of_errno(errno),
                          "%s: a file for the activations of a block boundary cannot be made: %s",

@@ -17,12 +17,18 @@ static float *take_floats(struct gram_exec *exec, int64_t a, int64_t b)
     return gram_arena_take(&exec->arena, (size_t)count, sizeof(float));
 }
 
-static bool place_values(struct gram_exec *exec, bool is_kept)
+static int64_t (*const plans[])(const struct gram_graph *g, int64_t *offsets) = {
+    [GRAM_KEEP_NONE] = gram_plan,
+    [GRAM_KEEP_BLOCK] = gram_plan_kept,
+    [GRAM_KEEP_ALL] = gram_plan_whole,
+};
+
+static bool place_values(struct gram_exec *exec, enum gram_keeping keeping)
 {
     const struct gram_graph *g = exec->graph;
     struct gram_arena scratch = {0};
     int64_t *offsets = gram_arena_take(&scratch, (size_t)g->n_values, sizeof *offsets);
-    const int64_t per_row = !offsets ? -1 : is_kept ? gram_plan_kept(g, offsets) : gram_plan(g, offsets);
+    const int64_t per_row = offsets ? plans[keeping](g, offsets) : -1;
     float *base = per_row < 0 ? NULL : take_floats(exec, per_row, exec->max_rows);
     exec->base = base;
     exec->floats_per_row = per_row;
@@ -87,14 +93,16 @@ static bool place_rope(struct gram_exec *exec)
 enum gram_status gram_exec_open(struct gram_exec *exec, const struct gram_graph *graph,
                                 const struct gram_binding *bindings,
                                 const struct gram_kernels *kernels, struct gram_pool *pool,
-                                int64_t max_rows, bool is_kept, struct gram_error *err)
+                                int64_t max_rows, enum gram_keeping keeping,
+                                struct gram_error *err)
 {
     *exec = (struct gram_exec){.graph = graph,
                                .bindings = bindings,
                                .kernels = kernels,
                                .pool = pool,
                                .max_rows = max_rows};
-    if (place_values(exec, is_kept) && place_scratch(exec) && place_rope(exec) && place_rounded(exec))
+    if (place_values(exec, keeping) && place_scratch(exec) && place_rope(exec) && place_rounded(exec) &&
+        (keeping == GRAM_KEEP_NONE || gram_matmul_open(&exec->matmul, kernels, pool, &exec->arena)))
         return GRAM_OK;
     gram_exec_close(exec);
     return gram_fail_memory(err, "activations");
@@ -197,11 +205,17 @@ bool gram_exec_run(struct gram_exec *exec, const struct gram_exec_call *call)
 
 bool gram_exec_run_nodes(struct gram_exec *exec, const struct gram_exec_call *call, int first, int end)
 {
+    begin_call(exec, call);
+    if (exec->graph->rope_half > 0)
+        prepare_rope(exec);
+    return gram_exec_continue(exec, call, first, end);
+}
+
+bool gram_exec_continue(struct gram_exec *exec, const struct gram_exec_call *call, int first, int end)
+{
     const struct gram_graph *g = exec->graph;
 
-    begin_call(exec, call);
-    if (g->rope_half > 0)
-        prepare_rope(exec);
+    exec->acts_of = GRAM_NONE; /* values may have changed since */
     for (int i = first; i < end; i++) {
         const struct gram_node *node = &g->nodes[i];
         const int64_t rows = gram_exec_rows(exec, node->output);

@@ -10,6 +10,7 @@
 #include "graph/fake_acts.h"
 #include "graph/graph.h"
 #include "graph/kv.h"
+#include "graph/matmul.h"
 #include "kernels/kernels.h"
 #include "kernels/panels.h"
 
@@ -42,6 +43,10 @@ struct gram_exec_place {
     int64_t position;
 };
 
+/* Which values stay until they are read on the way back (graph/grad.h): none, those of the block that was run
+ * last, or all. */
+enum gram_keeping { GRAM_KEEP_NONE, GRAM_KEEP_BLOCK, GRAM_KEEP_ALL };
+
 struct gram_exec {
     const struct gram_graph *graph;
     const struct gram_binding *bindings;
@@ -65,6 +70,7 @@ struct gram_exec {
     float *rounded;             /* [max_rows][rounded_cols]: activations that training rounds; NULL: none */
     double *rounded_sums;       /* [max_rows] */
     int64_t rounded_cols;       /* of the widest */
+    struct gram_matmul matmul;  /* for linears without panels, when values are kept; else zero */
     bool is_watching;           /* the call moves the ranges that are watched */
     struct gram_arena arena;    /* owns all of the above but is_watching */
 
@@ -97,17 +103,19 @@ struct gram_exec_call {
     void *user;
 };
 
-/* For calls of up to max_rows tokens. graph, bindings, kernels and pool must outlive exec. is_kept: the
- * values of a block stay until another block is run, as the reverse pass wants them (graph/grad.h). */
+/* For calls of up to max_rows tokens. graph, bindings, kernels and pool must outlive exec. */
 enum gram_status gram_exec_open(struct gram_exec *exec, const struct gram_graph *graph,
                                 const struct gram_binding *bindings,
                                 const struct gram_kernels *kernels, struct gram_pool *pool,
-                                int64_t max_rows, bool is_kept, struct gram_error *err);
+                                int64_t max_rows, enum gram_keeping keeping,
+                                struct gram_error *err);
 void gram_exec_close(struct gram_exec *exec);
 /* False when the hook stopped it. */
 bool gram_exec_run(struct gram_exec *exec, const struct gram_exec_call *call);
 /* Nodes [first, end) of it alone; the caller has filled the values that enter. */
 bool gram_exec_run_nodes(struct gram_exec *exec, const struct gram_exec_call *call, int first, int end);
+/* The same for a call that is at hand already, whose rows need not be placed again. */
+bool gram_exec_continue(struct gram_exec *exec, const struct gram_exec_call *call, int first, int end);
 
 /* For ops: what `acts` makes of a value in this call, in exec->rounded. */
 struct gram_fake_call gram_exec_fake_call(const struct gram_exec *exec, struct gram_fake_acts *acts,

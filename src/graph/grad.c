@@ -5,22 +5,25 @@
 
 #include "base/checked.h"
 #include "graph/op.h"
+#include "graph/plan.h"
 
-/* Gradients lie as the executor's values do: those of one block share memory with those of another.
- */
+/* Gradients of the values of one block share memory with those of another, whatever the executor keeps. */
 static bool place_values(struct gram_grad *grad)
 {
     const struct gram_exec *exec = grad->exec;
     const struct gram_graph *g = exec->graph;
-    int64_t floats;
+    const size_t n = (size_t)g->n_values;
+    int64_t *offsets = gram_arena_take(&grad->arena, n, sizeof *offsets), floats;
 
-    grad->values = gram_arena_take(&grad->arena, (size_t)g->n_values, sizeof *grad->values);
-    if (!grad->values || !gram_mul_i64(&floats, exec->floats_per_row, exec->max_rows))
+    grad->is_begun = gram_arena_take(&grad->arena, n, sizeof *grad->is_begun);
+    grad->values = gram_arena_take(&grad->arena, n, sizeof *grad->values);
+    if (!offsets || !grad->is_begun || !grad->values ||
+        !gram_mul_i64(&floats, gram_plan_kept(g, offsets), exec->max_rows))
         return false;
     float *base = gram_arena_take(&grad->arena, (size_t)floats, sizeof *base);
     for (int v = 0; base && v < g->n_values; v++)
         if (v != g->result)
-            grad->values[v] = base + (exec->values[v] - exec->base);
+            grad->values[v] = base + offsets[v] * exec->max_rows;
     return base != NULL;
 }
 
@@ -58,8 +61,7 @@ enum gram_status gram_grad_open(struct gram_grad *grad, struct gram_exec *exec, 
                                 struct gram_error *err)
 {
     *grad = (struct gram_grad){.exec = exec, .params = params};
-    if (place_values(grad) && place_scratch(grad) && place_rounded(grad) &&
-        gram_matmul_open(&grad->matmul, exec->kernels, exec->pool, &grad->arena))
+    if (place_values(grad) && place_scratch(grad) && place_rounded(grad))
         return GRAM_OK;
     gram_grad_close(grad);
     return gram_fail_memory(err, "gradients");
@@ -71,43 +73,43 @@ void gram_grad_close(struct gram_grad *grad)
     *grad = (struct gram_grad){0};
 }
 
-static void clear(struct gram_grad *grad, int value)
+struct clearing {
+    float *to;
+    int64_t cols;
+};
+
+static void clear_rows(void *context, int64_t begin, int64_t end, int worker)
 {
-    const int64_t rows = gram_exec_rows(grad->exec, value);
-    const int64_t cols = grad->exec->graph->values[value].cols;
-    memset(grad->values[value], 0, (size_t)(rows * cols) * sizeof(float));
+    const struct clearing *c = context;
+    (void)worker;
+    memset(c->to + begin * c->cols, 0, (size_t)((end - begin) * c->cols) * sizeof *c->to);
 }
 
-/* Does a node of [first, end) read the value? */
-static bool is_read_inside(const struct gram_graph *g, int value, int first, int end)
+/* Before an op that only adds. */
+static void begin_inputs(struct gram_grad *grad, const struct gram_node *node)
 {
-    for (int i = first; i < end; i++)
-        for (int k = 0; k < GRAM_MAX_INPUTS; k++)
-            if (g->nodes[i].inputs[k] == value)
-                return true;
-    return false;
-}
+    enum { CHUNK = 32 };
 
-static void clear_range(struct gram_grad *grad, int first, int end)
-{
-    const struct gram_graph *g = grad->exec->graph;
-
-    for (int i = first; i < end; i++) {
-        const struct gram_node *node = &g->nodes[i];
-        for (int k = 0; k < GRAM_MAX_INPUTS; k++)
-            if (node->inputs[k] != GRAM_NONE && g->values[node->inputs[k]].producer < first)
-                clear(grad, node->inputs[k]);
-        if (is_read_inside(g, node->output, i + 1, end))
-            clear(grad, node->output);
+    for (int k = 0; k < GRAM_MAX_INPUTS; k++) {
+        const int v = node->inputs[k];
+        if (v == GRAM_NONE || node->op->begins_gradients || !gram_grad_begins(grad, v))
+            continue;
+        struct clearing clearing = {grad->values[v], grad->exec->graph->values[v].cols};
+        gram_pool_for(grad->exec->pool, gram_exec_rows(grad->exec, v), CHUNK, clear_rows, &clearing);
     }
 }
 
 void gram_grad_run(struct gram_grad *grad, int first, int end)
 {
-    clear_range(grad, first, end);
+    const struct gram_node *nodes = grad->exec->graph->nodes;
+
+    for (int i = first; i < end; i++)
+        for (int k = 0; k < GRAM_MAX_INPUTS; k++)
+            if (nodes[i].inputs[k] != GRAM_NONE)
+                grad->is_begun[nodes[i].inputs[k]] = false;
     for (int i = end - 1; i >= first; i--) {
-        const struct gram_node *node = &grad->exec->graph->nodes[i];
-        GRAM_ASSERT(node->op->vjp);
-        node->op->vjp(grad, node);
+        GRAM_ASSERT(nodes[i].op->vjp);
+        begin_inputs(grad, &nodes[i]);
+        nodes[i].op->vjp(grad, &nodes[i]);
     }
 }

@@ -7,14 +7,13 @@
 #define GRAM_GRAPH_GRAD_H
 
 #include "graph/exec.h"
-#include "graph/matmul.h"
 
 struct gram_grad {
     struct gram_exec *exec; /* opened with kept values; its last call is what is differentiated */
     float **values;         /* [n_values]: d loss / d value [rows, cols] */
     float **params; /* [slots]: where gradients of parameters are added; NULL: not wanted. The
                        caller's */
-    struct gram_matmul matmul;
+    bool *is_begun; /* [n_values]: does it hold a sum? */
     float *rows;   /* [max_rows]: a number per row, for the op at hand */
     float *rounded; /* as exec->rounded: the gradient of what was rounded */
     char *scratch; /* [threads][scratch_bytes], for the op at hand */
@@ -29,7 +28,7 @@ void gram_grad_close(struct gram_grad *grad);
 
 /*
  * Nodes [first, end) in reverse. The caller has filled values[v] for the values that leave the
- * range; those inside and those that enter it are set to zero first.
+ * range; those inside and those that enter it begin anew.
  */
 void gram_grad_run(struct gram_grad *grad, int first, int end);
 
@@ -37,6 +36,14 @@ void gram_grad_run(struct gram_grad *grad, int first, int end);
 static inline float *gram_grad_value(const struct gram_grad *grad, int value)
 {
     return grad->values[value];
+}
+/* Will what is added to the gradient be its first term? Then it is to be written instead, by ops that
+ * say so in their row (op.h); for others it is zero by then. */
+static inline bool gram_grad_begins(struct gram_grad *grad, int value)
+{
+    const bool begins = !grad->is_begun[value];
+    grad->is_begun[value] = true;
+    return begins;
 }
 static inline float *gram_grad_param(const struct gram_grad *grad, int slot)
 {

@@ -38,6 +38,24 @@ static bool place_layer(struct gram_kv *kv, const struct gram_node *node)
     return true;
 }
 
+/* Layers [0, n_layers), of which those that nodes [first, end) use get memory. */
+static enum gram_status open_layers(struct gram_kv *kv, const struct gram_graph *graph, int first, int end,
+                                    int n_layers, struct gram_error *err)
+{
+    kv->n_layers = n_layers;
+    kv->layers = gram_arena_take(&kv->arena, (size_t)n_layers, sizeof *kv->layers);
+    bool ok = kv->layers != NULL;
+    for (int i = first; ok && i < end; i++) {
+        const struct gram_node *node = &graph->nodes[i];
+        if (node->op->forward == gram_attend_forward && node->at.attend.kv_layer < n_layers)
+            ok = place_layer(kv, node);
+    }
+    if (ok)
+        return GRAM_OK;
+    gram_kv_close(kv);
+    return gram_fail_memory(err, "the cache of a session");
+}
+
 enum gram_status gram_kv_open(struct gram_kv *kv, const struct gram_graph *graph,
                               enum gram_kv_kind kind, int64_t capacity, struct gram_error *err)
 {
@@ -47,17 +65,70 @@ enum gram_status gram_kv_open(struct gram_kv *kv, const struct gram_graph *graph
 enum gram_status gram_kv_open_nodes(struct gram_kv *kv, const struct gram_graph *graph, int first, int end,
                                     enum gram_kv_kind kind, int64_t capacity, struct gram_error *err)
 {
-    *kv = (struct gram_kv){.kind = kind, .capacity = capacity, .n_layers = graph->kv_layers};
-    kv->layers = gram_arena_take(&kv->arena, (size_t)kv->n_layers, sizeof *kv->layers);
-    bool ok = kv->layers != NULL;
-    for (int i = first; ok && i < end; i++) {
-        if (graph->nodes[i].op->forward == gram_attend_forward)
-            ok = place_layer(kv, &graph->nodes[i]);
+    *kv = (struct gram_kv){.kind = kind, .capacity = capacity};
+    return open_layers(kv, graph, first, end, graph->kv_layers, err);
+}
+
+/* Layers are as wide as the first. */
+static void share_layer(struct gram_kv *kv, int n_layers)
+{
+    kv->n_layers = n_layers;
+    for (int i = 1; i < n_layers; i++)
+        kv->layers[i] = kv->layers[0];
+}
+
+enum gram_status gram_kv_open_shared(struct gram_kv *kv, const struct gram_graph *graph,
+                                     enum gram_kv_kind kind, int64_t capacity,
+                                     struct gram_error *err)
+{
+    *kv = (struct gram_kv){.kind = kind, .capacity = capacity};
+    GRAM_TRY(open_layers(kv, graph, 0, graph->n_nodes, 1, err));
+    const struct gram_kv_layer one = kv->layers[0];
+    kv->layers = gram_arena_take(&kv->arena, (size_t)graph->kv_layers, sizeof *kv->layers);
+    if (!kv->layers) {
+        gram_kv_close(kv);
+        return gram_fail_memory(err, "the cache of a pass");
     }
-    if (ok)
-        return GRAM_OK;
-    gram_kv_close(kv);
-    return gram_fail_memory(err, "the cache of a session");
+    kv->layers[0] = one;
+    share_layer(kv, graph->kv_layers);
+    return GRAM_OK;
+}
+
+enum gram_status gram_kv_view_open(struct gram_kv *view, const struct gram_kv *shared,
+                                   struct gram_error *err)
+{
+    const struct gram_kv_layer *layer = &shared->layers[0];
+
+    *view = (struct gram_kv){.kind = shared->kind};
+    view->layers = gram_arena_take(&view->arena, (size_t)shared->n_layers, sizeof *view->layers);
+    struct gram_kv_head *heads =
+        gram_arena_take(&view->arena, (size_t)layer->n_heads, sizeof *heads);
+    if (!view->layers || !heads) {
+        gram_kv_close(view);
+        return gram_fail_memory(err, "the cache of a pass");
+    }
+    view->layers[0] = (struct gram_kv_layer){layer->n_heads, layer->dim, heads};
+    share_layer(view, shared->n_layers);
+    return GRAM_OK;
+}
+
+void gram_kv_view_move(struct gram_kv *view, const struct gram_kv *shared, int64_t first,
+                       int64_t capacity)
+{
+    const struct gram_kv_layer *layer = &shared->layers[0];
+
+    GRAM_ASSERT(first % GRAM_PANEL == 0 && capacity <= shared->capacity - first);
+    view->capacity = capacity;
+    for (int64_t h = 0; h < layer->n_heads; h++) {
+        const struct gram_kv_head *from = &layer->heads[h];
+        view->layers[0].heads[h] = (struct gram_kv_head){
+            .keys = (char *)from->keys + gram_attend_keys_bytes(shared->kind, first, layer->dim),
+            .values =
+                (char *)from->values + gram_attend_values_bytes(shared->kind, first, layer->dim),
+            .key_scales = from->key_scales ? from->key_scales + first : NULL,
+            .value_scales = from->value_scales ? from->value_scales + first : NULL,
+        };
+    }
 }
 
 void gram_kv_close(struct gram_kv *kv)

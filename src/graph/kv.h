@@ -30,6 +30,20 @@ enum gram_status gram_kv_open(struct gram_kv *kv, const struct gram_graph *graph
 /* The same for those among nodes [first, end) alone. */
 enum gram_status gram_kv_open_nodes(struct gram_kv *kv, const struct gram_graph *graph, int first, int end,
                                     enum gram_kv_kind kind, int64_t capacity, struct gram_error *err);
+/*
+ * For passes that begin at position 0 and go through one layer after the other, as in training: the memory
+ * of one layer for all, and views that share it out among the sequences of a call.
+ */
+enum gram_status gram_kv_open_shared(struct gram_kv *kv, const struct gram_graph *graph,
+                                     enum gram_kv_kind kind, int64_t capacity,
+                                     struct gram_error *err);
+enum gram_status gram_kv_view_open(struct gram_kv *view, const struct gram_kv *shared,
+                                   struct gram_error *err);
+/* Positions [first, first + capacity) of it; first is a multiple of GRAM_PANEL. */
+void gram_kv_view_move(struct gram_kv *view, const struct gram_kv *shared, int64_t first,
+                       int64_t capacity);
+
+/* Views too. */
 void gram_kv_close(struct gram_kv *kv);
 
 /* What a head holds of positions [0, n), as floats: k[n][dim] and v[n][dim]. */

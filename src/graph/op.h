@@ -24,6 +24,7 @@ struct gram_op {
     void (*forward)(struct gram_exec *exec, const struct gram_node *node);
     /* Add to the gradients of inputs and parameters, given that of the output; NULL: no gradient. */
     void (*vjp)(struct gram_grad *grad, const struct gram_node *node);
+    bool begins_gradients; /* it asks gram_grad_begins() of its inputs, and writes where it says so */
     /* For `rows` tokens behind `past` cached ones; NULL: negligible. */
     void (*cost)(const struct gram_graph *g, const struct gram_node *node, int64_t rows,
                  int64_t past, struct gram_cost *cost);

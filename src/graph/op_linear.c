@@ -4,6 +4,8 @@
  *   integer  codes in panels times int8 activations, summed exactly
  *   panels   elements in panels times f32 activations
  *   decoded  a tile of any weight is decoded to f32 and multiplied with all rows of x
+ * In training, where weights move or rows are many, blocks of any weight become panels as they are needed
+ * (graph/matmul.h).
  * Results do not depend on the number of threads, nor on how many rows are computed together.
  */
 #include <string.h>
@@ -302,6 +304,20 @@ static void round_input(struct gram_exec *exec, struct family *family, int value
         family->members[i].x = call.y;
 }
 
+static bool has_panels(const struct linear *l)
+{
+    return l->binding->int_panels.codes || l->binding->float_panels.data;
+}
+
+static void multiply_blocks(const struct linear *l)
+{
+    const struct gram_matrix w = gram_matrix_of_weight(&l->binding->weight);
+
+    gram_matmul_run(&l->exec->matmul, l->y, gram_matrix_of(l->x, l->rows, l->in),
+                    gram_matrix_transposed(w), false);
+    add_bias(l, 0, l->out);
+}
+
 void gram_linear_forward(struct gram_exec *exec, const struct gram_node *node)
 {
     for (int i = 0; i < node->run;) {
@@ -316,6 +332,11 @@ void gram_linear_forward(struct gram_exec *exec, const struct gram_node *node)
         }
         family.way = way_of(&family.members[0]);
         round_input(exec, &family, node->inputs[0]);
+        if (exec->matmul.panels && !has_panels(&family.members[0])) {
+            for (int k = 0; k < family.n; k++)
+                multiply_blocks(&family.members[k]);
+            continue;
+        }
         if (family.way == &by_codes)
             prepare_acts(exec, &family.members[0], node->inputs[0]);
         multiply_family(exec, &family);

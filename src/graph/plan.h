@@ -15,5 +15,7 @@ int64_t gram_plan(const struct gram_graph *graph, int64_t *offsets);
  * other blocks and of what follows the last; what leaves a block lies apart from what entered it.
  */
 int64_t gram_plan_kept(const struct gram_graph *graph, int64_t *offsets);
+/* The same, with memory of its own for every value. */
+int64_t gram_plan_whole(const struct gram_graph *graph, int64_t *offsets);
 
 #endif

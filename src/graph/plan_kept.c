@@ -51,3 +51,9 @@ int64_t gram_plan_kept(const struct gram_graph *g, int64_t *offsets)
     }
     return gram_max_i64(total, place_inside(g, end, g->n_nodes, GRAM_NONE, 2 * wide, offsets));
 }
+
+int64_t gram_plan_whole(const struct gram_graph *g, int64_t *offsets)
+{
+    offsets[g->result] = GRAM_NONE;
+    return place_inside(g, 0, g->n_nodes, GRAM_NONE, 0, offsets);
+}

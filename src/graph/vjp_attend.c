@@ -15,44 +15,67 @@
 #include "base/checked.h"
 #include "graph/grad.h"
 
-enum { QUERIES = 32 }; /* rows of scores held together */
+enum { QUERIES = 64 }; /* rows of scores held together */
 
-/* Memory of one worker, for n tokens: keys and values turned over, their gradients' transposes. */
+/* Memory of one worker, for n tokens. Panels are of sixteen outputs, as kernels/panels.h has them. */
 struct scratch {
-    float *k_turned; /* [dim][n] */
-    float *p, *dp;   /* [QUERIES][n] */
-    float *turned;   /* [n][QUERIES]: p or dp turned over */
-    float *q_turned; /* [dim][QUERIES]: queries or dy turned over */
-    float *sums;     /* [QUERIES][dim] */
-    float *k, *v;    /* [n][dim]: as a cache that rounds holds them */
+    void *linear;
+    float *k_panels, *v_panels; /* outputs are keys: [n / 16][dim][16] */
+    float *keys;                /* outputs are dimensions: [dim / 16][n][16] */
+    float *queries;             /* the same of queries or dy: [dim / 16][QUERIES][16] */
+    float *p, *dp;              /* [QUERIES][n] */
+    float *turned;              /* [n][QUERIES]: p or dp turned over */
+    float *k, *v;               /* [n][dim]: as a cache that rounds holds them */
 };
+
+static int64_t padded(int64_t n)
+{
+    return gram_ceil_div(n, GRAM_PANEL) * GRAM_PANEL;
+}
 
 int64_t gram_attend_vjp_scratch(const struct gram_node *node, int64_t rows)
 {
-    const int64_t dim = node->at.attend.head_dim;
-    return (3 * dim * rows + 3 * QUERIES * rows + 2 * QUERIES * dim) * (int64_t)sizeof(float);
+    const int64_t dim = padded(node->at.attend.head_dim), n = padded(rows);
+    return GRAM_PANEL_SCRATCH + (5 * dim * n + dim * QUERIES + 3 * QUERIES * n) * (int64_t)sizeof(float);
 }
 
-static struct scratch cut(float *at, int64_t n, int64_t dim)
+static struct scratch cut(char *at, int64_t n, int64_t dim)
 {
-    struct scratch s = {.k_turned = at};
-    s.p = s.k_turned + dim * n;
+    struct scratch s = {.linear = at, .k_panels = (float *)(void *)(at + GRAM_PANEL_SCRATCH)};
+
+    n = padded(n), dim = padded(dim);
+    s.v_panels = s.k_panels + dim * n;
+    s.keys = s.v_panels + dim * n;
+    s.queries = s.keys + dim * n;
+    s.p = s.queries + dim * QUERIES;
     s.dp = s.p + QUERIES * n;
     s.turned = s.dp + QUERIES * n;
-    s.q_turned = s.turned + QUERIES * n;
-    s.sums = s.q_turned + QUERIES * dim;
-    s.k = s.sums + QUERIES * dim;
+    s.k = s.turned + QUERIES * n;
     s.v = s.k + dim * n;
     return s;
 }
 
-/* to[j][i] = from[i][j] */
-static void turn(float *to, int64_t to_stride, const float *from, int64_t from_stride, int64_t rows,
-                 int64_t cols)
+/* x[rows][cols], rows `stride` apart, as panels of sixteen rows. */
+static void pack_rows(float *panels, const float *x, int64_t stride, int64_t rows, int64_t cols)
 {
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < cols; j++)
-            to[j * to_stride + i] = from[i * from_stride + j];
+    const struct gram_weight w = {.rows = rows,
+                                  .cols = cols,
+                                  .data = x,
+                                  .dtype = GRAM_F32,
+                                  .row_bytes = stride * (int64_t)sizeof(float)};
+    gram_float_panels_fill(panels, &w, 0, gram_panel_count(rows));
+}
+
+/* The same as panels of sixteen columns. */
+static void pack_columns(float *panels, const float *x, int64_t stride, int64_t rows, int64_t cols)
+{
+    for (int64_t c = 0; c < cols; c += GRAM_PANEL) {
+        const int64_t n = gram_min_i64(GRAM_PANEL, cols - c);
+        for (int64_t r = 0; r < rows; r++, panels += GRAM_PANEL) {
+            memcpy(panels, x + r * stride + c, (size_t)n * sizeof *panels);
+            memset(panels + n, 0, (size_t)(GRAM_PANEL - n) * sizeof *panels);
+        }
+    }
 }
 
 struct head {
@@ -69,12 +92,11 @@ struct head {
 };
 
 /* s = x w' of `rows` rows of x [dim] and the keys or values [0, keys). */
-static void scores(const struct head *h, float *s, const float *x, const float *w, int64_t rows,
+static void scores(const struct head *h, float *s, const float *x, const float *panels, int64_t rows,
                    int64_t keys)
 {
-    for (int64_t i = 0; i < rows; i++)
-        memset(s + i * h->n, 0, (size_t)keys * sizeof *s);
-    h->kernels->gemm_f32(s, h->n, x, h->q_stride, w, h->held_stride, rows, keys, h->dim);
+    const struct gram_float_panels w = {keys, h->dim, GRAM_F32, panels};
+    h->kernels->float_linear(s, h->n, x, h->q_stride, rows, &w, 0, gram_panel_count(keys), h->s.linear);
 }
 
 static void softmax_rows(const struct head *h, int64_t first, int64_t rows, int64_t keys)
@@ -103,14 +125,44 @@ static void score_gradients(const struct head *h, int64_t rows, int64_t keys)
     }
 }
 
+/* to[keys][QUERIES] = m[rows][keys] turned over, sixteen rows at a time by way of panels. */
+static void turn_scores(const struct head *h, const float *m, int64_t rows, int64_t keys)
+{
+    enum { COLUMNS = 64 };
+    float lines[COLUMNS * GRAM_PANEL];
+
+    for (int64_t i = 0; i < rows; i += GRAM_PANEL) {
+        const int64_t n = gram_min_i64(GRAM_PANEL, rows - i);
+        for (int64_t j = 0; j < keys; j += COLUMNS) {
+            const int64_t columns = gram_min_i64(COLUMNS, keys - j);
+            pack_rows(lines, m + i * h->n + j, h->n, n, columns);
+            for (int64_t c = 0; c < columns; c++)
+                memcpy(h->s.turned + (j + c) * QUERIES + i, lines + c * GRAM_PANEL,
+                       GRAM_PANEL * sizeof *lines);
+        }
+    }
+}
+
 /* to[j] += sum over the rows i of m[i][j] x[i], for keys j: m' x. */
 static void add_turned(const struct head *h, float *to, const float *m, const float *x,
                        int64_t rows, int64_t keys)
 {
-    turn(h->s.turned, QUERIES, m, h->n, rows, keys);
-    turn(h->s.q_turned, QUERIES, x, h->q_stride, rows, h->dim);
-    h->kernels->gemm_f32(to, h->kv_stride, h->s.turned, QUERIES, h->s.q_turned, QUERIES, keys,
-                         h->dim, rows);
+    const struct gram_float_panels w = {h->dim, rows, GRAM_F32, h->s.queries};
+
+    turn_scores(h, m, rows, keys);
+    pack_columns(h->s.queries, x, h->q_stride, rows, h->dim);
+    h->kernels->float_linear_add(to, h->kv_stride, h->s.turned, QUERIES, keys, &w, 0,
+                                 gram_panel_count(h->dim), h->s.linear);
+}
+
+/* dq += dS K */
+static void add_queries(const struct head *h, float *dq, int64_t rows, int64_t keys)
+{
+    const struct gram_float_panels w = {h->dim, keys, GRAM_F32, h->s.keys};
+
+    pack_columns(h->s.keys, h->k, h->held_stride, keys, h->dim);
+    h->kernels->float_linear_add(dq, h->q_stride, h->s.dp, h->n, rows, &w, 0,
+                                 gram_panel_count(h->dim), h->s.linear);
 }
 
 /* Queries [first, first + rows) of one query head. */
@@ -119,13 +171,13 @@ static void run_block(const struct head *h, const float *q, const float *dy, flo
 {
     const int64_t keys = h->node->at.attend.is_full ? h->n : first + rows;
 
-    scores(h, h->s.p, q, h->k, rows, keys);
+    scores(h, h->s.p, q, h->s.k_panels, rows, keys);
     softmax_rows(h, first, rows, keys);
-    scores(h, h->s.dp, dy, h->v, rows, keys);
+    scores(h, h->s.dp, dy, h->s.v_panels, rows, keys);
     add_turned(h, h->dv, h->s.p, dy, rows, keys);
     score_gradients(h, rows, keys);
     add_turned(h, h->dk, h->s.dp, q, rows, keys);
-    h->kernels->gemm_f32(dq, h->q_stride, h->s.dp, h->n, h->s.k_turned, h->n, rows, h->dim, keys);
+    add_queries(h, dq, rows, keys);
 }
 
 /* Keys and values as the cache has rounded them. */
@@ -143,7 +195,7 @@ static void take_held(struct head *h, const struct gram_kv *kv, int64_t kv_head)
 
 static void run_head(struct gram_grad *grad, const struct gram_node *node,
                      const struct gram_exec_segment *segment, int64_t row, int64_t kv_head,
-                     float *scratch)
+                     char *scratch)
 {
     const int64_t n = segment->rows;
     const int64_t dim = node->at.attend.head_dim,
@@ -169,7 +221,8 @@ static void run_head(struct gram_grad *grad, const struct gram_node *node,
     };
 
     take_held(&h, segment->kv, kv_head);
-    turn(h.s.k_turned, n, h.k, h.held_stride, n, dim);
+    pack_rows(h.s.k_panels, h.k, h.held_stride, n, dim);
+    pack_rows(h.s.v_panels, h.v, h.held_stride, n, dim);
     for (int64_t i = kv_head * group; i < (kv_head + 1) * group; i++) {
         const int64_t at = row * q_stride + i * dim;
         for (int64_t t = 0; t < n; t += QUERIES)
@@ -189,7 +242,7 @@ static void run_items(void *context, int64_t begin, int64_t end, int worker)
 {
     const struct call *c = context;
     const int64_t kv_heads = c->node->at.attend.kv_heads;
-    float *scratch = (float *)(void *)(c->grad->scratch + worker * c->grad->scratch_bytes);
+    char *scratch = c->grad->scratch + worker * c->grad->scratch_bytes;
 
     for (int64_t i = begin; i < end; i++) {
         const struct gram_exec_segment *segments = c->grad->exec->segments;

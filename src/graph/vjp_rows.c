@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "graph/row_loops.h"
 
 struct row_loop {
@@ -103,26 +104,52 @@ void gram_add_scaled_vjp(struct gram_grad *grad, const struct gram_node *node)
     gram_for_rows_back(grad, node, add_scaled_row);
 }
 
-/* silu(z) = z s, s = 1 / (1 + exp(-z)); silu'(z) = s (1 + z (1 - s)). */
-static void swiglu_row(const struct gram_grad *grad, const struct gram_node *node, int64_t row,
-                       int64_t cols)
-{
-    const float *gate = gram_x_row(grad->exec, node, 0, row, cols);
-    const float *up = gram_x_row(grad->exec, node, 1, row, cols);
-    const float *dy = gram_dy_row(grad, node, row, cols);
-    float *restrict d_gate = gram_dx_row(grad, node, 0, row, cols);
-    float *restrict d_up = gram_dx_row(grad, node, 1, row, cols);
+struct slopes {
+    struct gram_grad *grad;
+    const struct gram_node *node;
+    bool begins[2]; /* the gradients of gate and up: written, not added to */
+};
 
-    for (int64_t i = 0; i < cols; i++) {
-        const float s = 1.0f / (1.0f + expf(-gate[i]));
-        d_gate[i] += dy[i] * up[i] * s * (1.0f + gate[i] * (1.0f - s));
-        d_up[i] += dy[i] * gate[i] * s;
+/* One row of gradients, a piece at a time: written where they belong, or on the stack and then added. */
+static void swiglu_row(const struct slopes *s, int64_t row, int64_t cols)
+{
+    enum { PIECE = 1024 };
+    const struct gram_kernels *kernels = s->grad->exec->kernels;
+    float beside[2][PIECE];
+
+    for (int64_t at = 0; at < cols; at += PIECE) {
+        const int64_t n = gram_min_i64(PIECE, cols - at);
+        float *d[2], *to[2];
+        for (int i = 0; i < 2; i++) {
+            d[i] = gram_dx_row(s->grad, s->node, i, row, cols) + at;
+            to[i] = s->begins[i] ? d[i] : beside[i];
+        }
+        kernels->swiglu_vjp(to[0], to[1], gram_x_row(s->grad->exec, s->node, 0, row, cols) + at,
+                            gram_x_row(s->grad->exec, s->node, 1, row, cols) + at,
+                            gram_dy_row(s->grad, s->node, row, cols) + at, n);
+        for (int i = 0; i < 2; i++)
+            if (!s->begins[i])
+                kernels->add(d[i], d[i], beside[i], n);
     }
+}
+
+static void swiglu_rows(void *context, int64_t begin, int64_t end, int worker)
+{
+    const struct slopes *s = context;
+    const int64_t cols = s->grad->exec->graph->values[s->node->output].cols;
+    (void)worker;
+    for (int64_t row = begin; row < end; row++)
+        swiglu_row(s, row, cols);
 }
 
 void gram_swiglu_vjp(struct gram_grad *grad, const struct gram_node *node)
 {
-    gram_for_rows_back(grad, node, swiglu_row);
+    enum { CHUNK = 8 };
+    struct slopes s = {.grad = grad, .node = node};
+
+    for (int i = 0; i < 2; i++)
+        s.begins[i] = gram_grad_begins(grad, node->inputs[i]);
+    gram_pool_for(grad->exec->pool, gram_exec_rows(grad->exec, node->output), CHUNK, swiglu_rows, &s);
 }
 
 /* A rotation's transpose turns the other way. */
@@ -149,7 +176,7 @@ void gram_rope_vjp(struct gram_grad *grad, const struct gram_node *node)
 
 /*
  * y = x r w, r = 1 / sqrt(mean x^2 + eps):   dx = r (w dy - x r^2 mean(x w dy))     dw = sum x r dy
- * in pieces of `width`.
+ * in pieces of `width`. r of the last piece of a row waits in grad->rows.
  */
 static float inverse_rms(const float *x, int64_t n, float eps)
 {
@@ -159,8 +186,8 @@ static float inverse_rms(const float *x, int64_t n, float eps)
     return (float)(1.0 / sqrt(squares / (double)n + (double)eps));
 }
 
-static void rmsnorm_piece(float *restrict dx, const float *x, const float *w, const float *dy,
-                          int64_t n, float eps)
+static float rmsnorm_piece(float *restrict dx, const float *x, const float *w, const float *dy,
+                           int64_t n, float eps)
 {
     const float r = inverse_rms(x, n, eps);
     double dot = 0.0;
@@ -170,6 +197,7 @@ static void rmsnorm_piece(float *restrict dx, const float *x, const float *w, co
     const float pull = (float)(dot / (double)n) * r * r * r;
     for (int64_t i = 0; i < n; i++)
         dx[i] += r * w[i] * dy[i] - x[i] * pull;
+    return r;
 }
 
 static void rmsnorm_row(const struct gram_grad *grad, const struct gram_node *node, int64_t row,
@@ -179,24 +207,35 @@ static void rmsnorm_row(const struct gram_grad *grad, const struct gram_node *no
     const int64_t width = node->at.norm.width;
 
     for (int64_t at = 0; at < cols; at += width)
-        rmsnorm_piece(gram_dx_row(grad, node, 0, row, cols) + at,
-                      gram_x_row(grad->exec, node, 0, row, cols) + at,
-                      w, gram_dy_row(grad, node, row, cols) + at, width, node->at.norm.eps);
+        grad->rows[row] = rmsnorm_piece(gram_dx_row(grad, node, 0, row, cols) + at,
+                                        gram_x_row(grad->exec, node, 0, row, cols) + at, w,
+                                        gram_dy_row(grad, node, row, cols) + at, width,
+                                        node->at.norm.eps);
 }
 
-/* Over rows and pieces in their order, on one thread: the sum has one order, and it is a small
- * part. */
-static void rmsnorm_weight(const struct gram_grad *grad, const struct gram_node *node, float *dw)
-{
-    const int64_t cols = grad->exec->graph->values[node->output].cols;
-    const int64_t rows = gram_exec_rows(grad->exec, node->output), width = node->at.norm.width;
+struct norm_weight {
+    const struct gram_grad *grad;
+    const struct gram_node *node;
+    float *dw;
+};
 
+/* Columns [begin, end) of each piece, over rows and pieces in their order. */
+static void rmsnorm_columns(void *context, int64_t begin, int64_t end, int worker)
+{
+    const struct norm_weight *n = context;
+    const int64_t cols = n->grad->exec->graph->values[n->node->output].cols;
+    const int64_t rows = gram_exec_rows(n->grad->exec, n->node->output);
+    const int64_t width = n->node->at.norm.width;
+    float *restrict dw = n->dw;
+
+    (void)worker;
     for (int64_t t = 0; t < rows; t++) {
         for (int64_t at = 0; at < cols; at += width) {
-            const float *x = gram_x_row(grad->exec, node, 0, t, cols) + at;
-            const float *dy = gram_dy_row(grad, node, t, cols) + at;
-            const float r = inverse_rms(x, width, node->at.norm.eps);
-            for (int64_t i = 0; i < width; i++)
+            const float *x = gram_x_row(n->grad->exec, n->node, 0, t, cols) + at;
+            const float *dy = gram_dy_row(n->grad, n->node, t, cols) + at;
+            const float r = width == cols ? n->grad->rows[t]
+                                          : inverse_rms(x, width, n->node->at.norm.eps);
+            for (int64_t i = begin; i < end; i++)
                 dw[i] += x[i] * r * dy[i];
         }
     }
@@ -204,9 +243,10 @@ static void rmsnorm_weight(const struct gram_grad *grad, const struct gram_node 
 
 void gram_rmsnorm_vjp(struct gram_grad *grad, const struct gram_node *node)
 {
-    float *dw = gram_grad_param(grad, node->params[0]);
+    enum { COLUMNS = 64 };
+    struct norm_weight weight = {grad, node, gram_grad_param(grad, node->params[0])};
 
     gram_for_rows_back(grad, node, rmsnorm_row);
-    if (dw)
-        rmsnorm_weight(grad, node, dw);
+    if (weight.dw)
+        gram_pool_for(grad->exec->pool, node->at.norm.width, COLUMNS, rmsnorm_columns, &weight);
 }

@@ -108,8 +108,8 @@ static enum gram_status put_json(struct gram_written *written, const struct gram
 static int set_dtype(json_t *config, enum gram_dtype dtype)
 {
     const char *key = json_object_get(config, "dtype") ? "dtype" : "torch_dtype";
-    return json_object_set_new(config, key,
-                               json_string(dtype == GRAM_F16 ? "float16" : "bfloat16"));
+    const char *name = dtype == GRAM_F32 ? "float32" : dtype == GRAM_F16 ? "float16" : "bfloat16";
+    return json_object_set_new(config, key, json_string(name));
 }
 
 /* Of a cast of the whole model: the dtype that its embedding gets; GRAM_N_DTYPE if it is kept. */

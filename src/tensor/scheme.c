@@ -325,7 +325,8 @@ enum gram_status gram_scheme_parse(struct gram_scheme *out, const char *text,
         return gram_fail(err, GRAM_EINVAL, "unknown scheme '%.64s'", text);
     if (strcmp(name, "keep") == 0)
         return GRAM_OK;
-    if (gram_dtype_from_name(&dtype, name) && (dtype == GRAM_F16 || dtype == GRAM_BF16)) {
+    if (gram_dtype_from_name(&dtype, name) &&
+        (dtype == GRAM_F16 || dtype == GRAM_BF16 || dtype == GRAM_F32)) {
         *out = (struct gram_scheme){.kind = GRAM_SCHEME_CAST, .dtype = dtype};
         return GRAM_OK;
     }

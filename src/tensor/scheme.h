@@ -29,7 +29,7 @@ enum gram_scheme_kind {
 
 struct gram_scheme {
     enum gram_scheme_kind kind;
-    enum gram_dtype dtype; /* of a cast: f16 or bf16 */
+    enum gram_dtype dtype; /* of a cast: f32, f16 or bf16 */
     int bits;              /* 2, 3, 4, 5, 6, 8 */
     bool asymmetric;
     enum gram_granularity granularity;

@@ -19,15 +19,18 @@ struct tape {
     struct gram_xxh64 sum;
 };
 
-static enum gram_status run_floats(struct tape *tape, float *x, int64_t n, struct gram_error *err)
+static enum gram_status run_bytes(struct tape *tape, void *x, size_t bytes, struct gram_error *err)
 {
-    const size_t bytes = (size_t)n * sizeof *x;
-
     GRAM_TRY(tape->is_reading ? gram_output_read(tape->file, tape->at, x, bytes, err)
                               : gram_output_write(tape->file, tape->at, x, bytes, err));
     gram_xxh64_add(&tape->sum, x, bytes);
     tape->at += bytes;
     return GRAM_OK;
+}
+
+static enum gram_status run_floats(struct tape *tape, float *x, int64_t n, struct gram_error *err)
+{
+    return run_bytes(tape, x, (size_t)n * sizeof *x, err);
 }
 
 static enum gram_status run_tape(struct tape *tape, const struct gram_keeper *k,
@@ -37,8 +40,8 @@ static enum gram_status run_tape(struct tape *tape, const struct gram_keeper *k,
     for (size_t i = 0; i < k->params->n; i++) {
         const struct gram_param *p = &k->params->at[i];
         GRAM_TRY(run_floats(tape, p->w, p->n, err));
-        for (int s = 0; s < k->params->optimizer->n_states; s++)
-            GRAM_TRY(run_floats(tape, p->state[s], p->n, err));
+        GRAM_TRY(run_bytes(tape, p->states.at, gram_states_bytes(k->params->optimizer, p->n), err));
+        gram_params_release(k->params, p);
         if (k->best)
             GRAM_TRY(run_floats(tape, k->best[i], p->n, err));
     }

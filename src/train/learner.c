@@ -45,9 +45,13 @@ static enum gram_status move_weight(struct gram_learner *l, size_t i,
                          "(--method lora)",
                          l->ck->path, slot->op);
     GRAM_TRY(move_slot(l, i, slot->rows, slot->cols, err));
-    if (!plan->is_random)
-        return gram_checkpoint_read(l->ck, slot, l->weights[i], err);
-    gram_random_weight(l->weights[i], &l->desc, i, plan->seed);
+    if (plan->is_random) {
+        gram_random_weight(l->weights[i], &l->desc, i, plan->seed);
+        return GRAM_OK;
+    }
+    GRAM_TRY(gram_checkpoint_read(l->ck, slot, l->weights[i], err));
+    const struct gram_tensor *tensor = gram_checkpoint_tensor(l->ck, slot);
+    gram_store_release(l->ck->store, tensor, 0, tensor->shape[0]);
     return GRAM_OK;
 }
 

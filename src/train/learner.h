@@ -57,7 +57,8 @@ struct gram_learner_plan {
     const struct gram_optimizer *optimizer;
 };
 
-/* ck and rt must outlive it. Close it also after a failure. GRAM_EINVAL, GRAM_EUNSUPPORTED, GRAM_ENOMEM. */
+/* States of the optimizer are not placed yet (gram_params_place). ck and rt must outlive it. Close it also
+ * after a failure. GRAM_EINVAL, GRAM_EUNSUPPORTED, GRAM_ENOMEM. */
 enum gram_status gram_learner_open(struct gram_learner *learner, struct gram_runtime *rt,
                                    const struct gram_checkpoint *ck,
                                    const struct gram_learner_plan *plan, struct gram_error *err);

@@ -2,6 +2,7 @@
 #include "train/optimizer.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static void sgd(const struct gram_update *u)
@@ -21,27 +22,35 @@ static void sgd(const struct gram_update *u)
     }
 }
 
-/* Kingma, Ba 2015, algorithm 1, and section 2's correction of the bias. amsgrad: Reddi et al. 2018.
- */
-static void adam_steps(const struct gram_update *u, float l2, float shrink)
+/* Kingma, Ba 2015, algorithm 1, and section 2's correction of the bias: w moves by
+ * step m / (sqrt(v) / root + eps). */
+struct adam {
+    float b1, b2, c1, c2, eps, step, root;
+};
+
+static struct adam adam_of(const struct gram_update *u)
 {
     const struct gram_optimizer_options *o = u->options;
     const double t = (double)u->step;
-    const float b1 = (float)o->beta1, b2 = (float)o->beta2, eps = (float)o->eps;
-    const float c1 = (float)(1.0 - o->beta1), c2 = (float)(1.0 - o->beta2);
-    const float step = (float)(o->lr / (1.0 - pow(o->beta1, t)));
-    const float root = (float)sqrt(1.0 - pow(o->beta2, t));
-    float *restrict m = u->state[0], *restrict v = u->state[1], *top = u->state[2];
-    float *restrict w = u->w;
+    return (struct adam){.b1 = (float)o->beta1,
+                         .b2 = (float)o->beta2,
+                         .c1 = (float)(1.0 - o->beta1),
+                         .c2 = (float)(1.0 - o->beta2),
+                         .eps = (float)o->eps,
+                         .step = (float)(o->lr / (1.0 - pow(o->beta1, t))),
+                         .root = (float)sqrt(1.0 - pow(o->beta2, t))};
+}
+
+static void adam_steps(const struct gram_update *u, float l2, float shrink)
+{
+    const struct adam a = adam_of(u);
+    float *restrict m = u->state[0], *restrict v = u->state[1], *restrict w = u->w;
 
     for (int64_t i = 0; i < u->n; i++) {
         const float g = u->g[i] + l2 * w[i];
-        m[i] = b1 * m[i] + c1 * g;
-        v[i] = b2 * v[i] + c2 * g * g;
-        float most = v[i];
-        if (o->amsgrad)
-            most = top[i] = fmaxf(top[i], v[i]);
-        w[i] = w[i] * shrink - step * m[i] / (sqrtf(most) / root + eps);
+        m[i] = a.b1 * m[i] + a.c1 * g;
+        v[i] = a.b2 * v[i] + a.c2 * g * g;
+        w[i] = w[i] * shrink - a.step * m[i] / (sqrtf(v[i]) / a.root + a.eps);
     }
 }
 
@@ -54,6 +63,22 @@ static void adam(const struct gram_update *u)
 static void adamw(const struct gram_update *u)
 {
     adam_steps(u, 0.0f, (float)(1.0 - u->options->lr * u->options->weight_decay));
+}
+
+/* Reddi et al. 2018. */
+static void amsgrad(const struct gram_update *u)
+{
+    const struct adam a = adam_of(u);
+    const float l2 = (float)u->options->weight_decay;
+    float *m = u->state[0], *v = u->state[1], *top = u->state[2], *w = u->w;
+
+    for (int64_t i = 0; i < u->n; i++) {
+        const float g = u->g[i] + l2 * w[i];
+        m[i] = a.b1 * m[i] + a.c1 * g;
+        v[i] = a.b2 * v[i] + a.c2 * g * g;
+        top[i] = fmaxf(top[i], v[i]);
+        w[i] -= a.step * m[i] / (sqrtf(top[i]) / a.root + a.eps);
+    }
 }
 
 /* Tieleman, Hinton 2012, lecture 6.5. */
@@ -86,12 +111,15 @@ static void adagrad(const struct gram_update *u)
 }
 
 static const struct gram_optimizer optimizers[] = {
-    {"sgd", "along the gradient, with momentum if asked", 1, sgd},
-    {"adam", "moments of first and second order; decay is part of the gradient", 3, adam},
-    {"adamw", "Adam with decoupled decay", 3, adamw},
-    {"rmsprop", "by the root of the mean square", 2, rmsprop},
-    {"adagrad", "by the root of the sum of squares", 1, adagrad},
-    {NULL, NULL, 0, NULL},
+    {"sgd", "along the gradient, with momentum if asked", 1, sgd, false, {0}},
+    {"adam", "moments of first and second order; decay is part of the gradient", 2, adam, false, {0}},
+    {"adamw", "Adam with decoupled decay", 2, adamw, false, {0}},
+    {"adamw8bit", "AdamW, its moments in 8 bits", 2, adamw, true, {true, false}},
+    {"adam8bit", "Adam, its moments in 8 bits", 2, adam, true, {true, false}},
+    {"amsgrad", "Adam by the greatest second moment so far", 3, amsgrad, false, {0}},
+    {"rmsprop", "by the root of the mean square", 2, rmsprop, false, {0}},
+    {"adagrad", "by the root of the sum of squares", 1, adagrad, false, {0}},
+    {NULL, NULL, 0, NULL, false, {0}},
 };
 
 const struct gram_optimizer *gram_optimizers(void)
@@ -99,16 +127,29 @@ const struct gram_optimizer *gram_optimizers(void)
     return optimizers;
 }
 
+/* "sgd, adam, ... and adagrad" */
+static void list_names(char *text, size_t size)
+{
+    size_t at = 0;
+
+    for (const struct gram_optimizer *o = optimizers; o->name && at < size; o++) {
+        const char *before = o == optimizers ? "" : o[1].name ? ", " : " and ";
+        const int n = snprintf(text + at, size - at, "%s%s", before, o->name);
+        at += n > 0 ? (size_t)n : size;
+    }
+}
+
 enum gram_status gram_optimizer_find(const struct gram_optimizer **out, const char *name,
                                      struct gram_error *err)
 {
+    char names[200];
+
     for (const struct gram_optimizer *o = optimizers; o->name; o++) {
         if (strcmp(o->name, name) == 0) {
             *out = o;
             return GRAM_OK;
         }
     }
-    return gram_fail(err, GRAM_EINVAL,
-                     "unknown optimizer '%s'; there are sgd, adam, adamw, rmsprop and adagrad",
-                     name);
+    list_names(names, sizeof names);
+    return gram_fail(err, GRAM_EINVAL, "unknown optimizer '%s'; there are %s", name, names);
 }

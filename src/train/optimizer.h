@@ -1,7 +1,7 @@
 /*
  * Optimizers: how a run of weights moves along its gradient. One row of a table each; states are so
- * many f32 per weight, zero at the start, kept by the caller (in memory, in a mapped file, or in 8
- * bits). Semantics are those of torch.optim's classes of the same names.
+ * many f32 per weight, zero at the start, kept by the caller, who may keep them in codes between the
+ * steps (states.h). Semantics are those of torch.optim's classes of the same names.
  */
 #ifndef GRAM_TRAIN_OPTIMIZER_H
 #define GRAM_TRAIN_OPTIMIZER_H
@@ -18,11 +18,11 @@ struct gram_optimizer_options {
     double weight_decay;      /* decoupled for adamw, else added to the gradient */
     double momentum, dampening;
     double alpha; /* rmsprop: decay of the mean square */
-    bool nesterov, amsgrad;
+    bool nesterov;
 };
 #define GRAM_OPTIMIZER_OPTIONS_INIT                                                                \
     {                                                                                              \
-        1e-3, 0.9, 0.999, 1e-8, 0.0, 0.0, 0.0, 0.99, false, false                                  \
+        1e-3, 0.9, 0.999, 1e-8, 0.0, 0.0, 0.0, 0.99, false                                  \
     }
 
 /* n weights, their gradients and states, at step t = 1, 2, ... */
@@ -39,6 +39,8 @@ struct gram_optimizer {
     const char *name, *summary;
     int n_states;
     void (*update)(const struct gram_update *u);
+    bool is_coded;                   /* states are kept in 8 bits between steps */
+    bool is_signed[GRAM_MAX_STATES]; /* ... may they be below 0? */
 };
 
 const struct gram_optimizer *gram_optimizers(void); /* a NULL name ends the table */

@@ -68,13 +68,6 @@ enum gram_status gram_trainer_open(struct gram_trainer *t, struct gram_learner *
                                    const struct gram_trainer_options *options, uint64_t seed,
                                    const struct gram_job *job, struct gram_error *err)
 {
-    const struct gram_stepper_limits limits = {
-        .rows = options->rows * options->context,
-        .sequences = options->rows * GRAM_ROW_SAMPLES,
-        .length = options->context,
-        .kv = options->kv,
-    };
-
     *t = (struct gram_trainer){
         .learner = learner, .keeper = keeper, .options = *options, .job = job};
     bool ok = gram_batches_open(&t->batches, data, options->rows, options->context, seed, true);
@@ -83,7 +76,8 @@ enum gram_status gram_trainer_open(struct gram_trainer *t, struct gram_learner *
     if (!ok || !open_batches(t) || !open_best(t) || !open_coreset(t) || !list_extras(t))
         return gram_fail_memory(err, "training");
     GRAM_TRY(gram_stepper_open(&t->stepper, &learner->desc, &learner->graph, learner->bindings,
-                               learner->grads, &learner->kernels, learner->rt->pool, limits, err));
+                               learner->grads, &learner->kernels, learner->rt->pool, options->limits,
+                               err));
     t->stepper.teacher = options->teacher;
     t->stepper.objective = options->objective;
     return GRAM_OK;

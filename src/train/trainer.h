@@ -19,6 +19,7 @@ struct gram_trainer_options {
     int64_t steps;      /* in all */
     int64_t accumulate; /* batches of a step */
     int64_t rows, context; /* of a batch; tokens of a row */
+    struct gram_stepper_limits limits; /* of a pass */
     double clip;        /* longest gradient; 0: any */
     struct gram_optimizer_options optimizer;
     const struct gram_schedule *schedule;

@@ -71,7 +71,8 @@ static enum gram_status open_export(struct gram_tuning *t, struct gram_error *er
         return gram_fail_memory(err, "the layout of the output");
     if (moves)
         memset(moves, true, n * sizeof *moves);
-    const enum gram_status status = gram_export_open(&t->export, &t->ck, t->o.scheme, moves, err);
+    const enum gram_status status = gram_export_open(
+        &t->export, &t->ck, t->o.store ? t->o.store : t->o.scheme, moves, err);
     free(moves);
     return status;
 }
@@ -144,9 +145,11 @@ static enum gram_status open_learner(struct gram_tuning *t, struct gram_error *e
 
     GRAM_TRY(gram_tuning_open_aims(t, err));
     GRAM_TRY(gram_optimizer_find(&plan.optimizer, t->o.optimizer, err));
+    GRAM_TRY(gram_tuning_check_memory(t, err));
     GRAM_TRY(gram_learner_open(&t->learner, t->rt, &t->ck, &plan, err));
     if (t->o.start)
         GRAM_TRY(gram_start_from(&t->learner, t->o.start, err));
+    GRAM_TRY(gram_tuning_plan_memory(t, err));
     t->keeper.params = &t->learner.params;
     return gram_trainer_open(&t->trainer, &t->learner, &t->data, t->held.n > 0 ? &t->held : NULL,
                              &t->keeper, &t->trainer_options, t->o.seed, t->job, err);
@@ -182,8 +185,9 @@ static enum gram_status share_beginning(struct gram_tuning *t, struct gram_error
     for (size_t i = 0; comm && i < params->n; i++) {
         const struct gram_param *p = &params->at[i];
         GRAM_TRY(gram_comm_share(comm, p->w, (size_t)p->n * sizeof *p->w, t->job, err));
-        for (int s = 0; s < GRAM_MAX_STATES && p->state[s]; s++)
-            GRAM_TRY(gram_comm_share(comm, p->state[s], (size_t)p->n * sizeof(float), t->job, err));
+        GRAM_TRY(gram_comm_share(comm, p->states.at, gram_states_bytes(p->states.optimizer, p->n),
+                                 t->job, err));
+        gram_params_release(&t->learner.params, p);
     }
     return GRAM_OK;
 }

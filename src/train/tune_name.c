@@ -1,6 +1,7 @@
 /* Which job a training is: all that its result depends on, as JSON and as one hash. */
 #include <string.h>
 
+#include "train/fingerprint.h"
 #include "train/tuning.h"
 
 json_t *gram_tuning_print_options(const struct gram_tuning *t)
@@ -14,6 +15,8 @@ json_t *gram_tuning_print_options(const struct gram_tuning *t)
         o->weight_decay, "clip", o->clip, "seed", (json_int_t)o->seed, "eval_every",
         (json_int_t)o->eval_every, "patience", (json_int_t)o->patience);
 
+    if (printed && o->store)
+        json_object_set_new(printed, "store", json_string(o->store));
     if (printed && t->method->is_qat)
         json_object_update_new(printed, json_pack("{s:s, s:s?, s:f, s:s, s:I}", "scheme", o->scheme, "start",
                                                   o->start,
@@ -36,19 +39,6 @@ json_t *gram_tuning_print_options(const struct gram_tuning *t)
     return printed;
 }
 
-/* Of each tensor its name, shape and first bytes: enough to tell models apart, and quick. */
-static void hash_model(struct gram_sha256 *hash, const struct gram_checkpoint *ck)
-{
-    enum { BEGINNING = 4096 };
-
-    for (size_t i = 0; i < gram_store_count(ck->store); i++) {
-        const struct gram_tensor *t = gram_store_at(ck->store, i);
-        gram_sha256_add(hash, t->name, strlen(t->name) + 1);
-        gram_sha256_add(hash, t->shape, sizeof t->shape);
-        gram_sha256_add(hash, t->data, t->bytes < BEGINNING ? (size_t)t->bytes : BEGINNING);
-    }
-}
-
 enum gram_status gram_tuning_name(struct gram_tuning *t, struct gram_error *err)
 {
     struct gram_sha256 hash;
@@ -63,8 +53,8 @@ enum gram_status gram_tuning_name(struct gram_tuning *t, struct gram_error *err)
     gram_sha256_add(&hash, t->method->about->name, strlen(t->method->about->name) + 1);
     gram_sha256_add(&hash, t->data.hash, sizeof t->data.hash);
     gram_sha256_add(&hash, t->held.hash, sizeof t->held.hash);
-    hash_model(&hash, &t->ck);
-    gram_sha256_hex(&hash, t->name);
     free(text);
+    GRAM_TRY(gram_fingerprint_add(&hash, t->ck.store, t->rt->pool, err));
+    gram_sha256_hex(&hash, t->name);
     return GRAM_OK;
 }

@@ -2,6 +2,7 @@
  * contradicts itself. */
 #include <string.h>
 
+#include "tensor/dtype.h"
 #include "train/tuning.h"
 
 static const struct gram_choice method_names[] = {
@@ -116,6 +117,22 @@ static enum gram_status check_options(struct gram_tuning *t, struct gram_error *
     return check_aims(t, err);
 }
 
+static enum gram_status check_store(const struct gram_tuning *t, struct gram_error *err)
+{
+    const char *store = t->o.store;
+    enum gram_dtype dtype;
+
+    if (!store)
+        return GRAM_OK;
+    if (strcmp(t->method->about->name, "full") != 0)
+        return gram_fail(err, GRAM_EINVAL, "store belongs to method full, not to %s",
+                         t->method->about->name);
+    if (!gram_dtype_from_name(&dtype, store) ||
+        (dtype != GRAM_F32 && dtype != GRAM_F16 && dtype != GRAM_BF16))
+        return gram_fail(err, GRAM_EINVAL, "weights are stored as f32, f16 or bf16, not as '%.32s'", store);
+    return GRAM_OK;
+}
+
 static void fill_in(struct gram_tuning *t)
 {
     struct gram_tune_options *o = &t->o;
@@ -138,7 +155,8 @@ enum gram_status gram_tuning_settle_options(struct gram_tuning *t, struct gram_e
 {
     GRAM_TRY(find_method(&t->method, t->o.method, err));
     fill_in(t);
-    return check_options(t, err);
+    GRAM_TRY(check_options(t, err));
+    return check_store(t, err);
 }
 
 /* ---- and the source ---- */

@@ -57,8 +57,9 @@ static json_t *print_files(const struct gram_written *written)
 enum gram_status gram_tuning_certify(const struct gram_tuning *t, struct gram_error *err)
 {
     json_t *root =
-        json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "gram", GRAM_VERSION, "kind", "tune",
+        json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "gram", GRAM_VERSION, "kind", "tune",
                   "method", t->method->about->name, "architecture", gram_arch_name(t->ck.desc.arch),
+                  "memory", gram_tuning_print_memory(t),
                   "options", gram_tuning_print_options(t), "data", print_data(t), "result",
                   print_result(t), "files", print_files(&t->export.written));
     if (root && t->o.loftq > 0)
@@ -97,6 +98,7 @@ void gram_tuning_fill_report(const struct gram_tuning *t, struct gram_tune_repor
         .held_after = held_after(t),
         .loftq_before = loftq_share(t, t->learner.loftq.before),
         .loftq_after = loftq_share(t, t->learner.loftq.after),
+        .memory = t->budget.memory,
     };
     for (size_t i = 0; i < t->ck.desc.n_slots; i++)
         r->parameters += (uint64_t)(t->ck.desc.slots[i].rows * t->ck.desc.slots[i].cols);

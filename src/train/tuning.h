@@ -7,6 +7,7 @@
 
 #include <gram/tune.h>
 
+#include "train/budget.h"
 #include "train/export.h"
 #include "train/teacher.h"
 #include "train/trainer.h"
@@ -35,6 +36,7 @@ struct gram_tuning {
     struct gram_scheme scheme; /* of o.scheme, if that is set */
     struct gram_trainer_options trainer_options;
     struct gram_export export;
+    struct gram_budget budget;
     struct gram_learner learner;
     struct gram_teacher teacher;
     struct gram_trainer trainer;
@@ -54,7 +56,12 @@ enum gram_status gram_tuning_settle_source(struct gram_tuning *t, struct gram_er
 enum gram_status gram_tuning_write(struct gram_tuning *t, struct gram_error *err);
 /* Needs ck. Fills data and held. */
 enum gram_status gram_tuning_open_data(struct gram_tuning *t, struct gram_error *err);
+/* Needs ck. GRAM_ENOMEM: not even the weights fit. */
+enum gram_status gram_tuning_check_memory(const struct gram_tuning *t, struct gram_error *err);
+/* Needs data, learner and output. Fills budget and the limits of the trainer, and places the states. */
+enum gram_status gram_tuning_plan_memory(struct gram_tuning *t, struct gram_error *err);
 /* NULL when memory ran out. */
+json_t *gram_tuning_print_memory(const struct gram_tuning *t);
 json_t *gram_tuning_print_options(const struct gram_tuning *t);
 /* Needs data and the planned steps. */
 enum gram_status gram_tuning_name(struct gram_tuning *t, struct gram_error *err);

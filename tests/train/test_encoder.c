@@ -64,7 +64,7 @@ static void open_pass(struct pass *p, const char *folder, const char *hf)
     open_trainee(&p->m, hf, NULL, 2,
                  (struct gram_stepper_limits){.rows = MOST_ROWS, .sequences = 4, .length = MOST_ROWS});
     MUST(gram_exec_open(&p->exec, &p->m.graph, p->m.bindings, &p->m.kernels, p->m.rt->pool, MOST_ROWS,
-                        true, &err));
+                        GRAM_KEEP_BLOCK, &err));
     MUST(gram_grad_open(&p->grad, &p->exec, p->m.grads, &err));
     for (int64_t i = 0; i < p->batch.n; i++) {
         MUST(gram_kv_open(&p->kv[i], &p->m.graph, GRAM_KV_F32, p->batch.length, &err));
@@ -243,7 +243,7 @@ static void gradients_equal_finite_differences(void **state)
         const double down = gram_loss_mse(unused, p.scores, targets, p.batch.n);
         *w = was;
         const double slope = (up - down) / (2.0 * (double)step), ours = (double)p.m.grads[i][at];
-        if (!(fabs(slope - ours) <= 0.02 * fabs(ours) + 2e-5))
+        if (!(fabs(slope - ours) <= 0.02 * fabs(ours) + 5e-5)) /* the loss is a sum of f32 */
             fail_msg("%s[%lld]: %g, differences say %g", p.m.ck.desc.slots[i].op, (long long)at, ours,
                      slope);
     }

@@ -96,6 +96,7 @@ static void open_params(struct gram_params *params, const struct trainee *m, con
                                                     m->ck.desc.slots[i].kind != GRAM_KIND_VECTOR};
     MUST(gram_optimizer_find(&adamw, "adamw", &err));
     MUST(gram_params_open(params, from, m->n_params, adamw, m->rt->pool, &err));
+    MUST(gram_params_place(params, NULL, &err));
     free(from);
 }
 
@@ -120,7 +121,9 @@ static void train_like_torch(const struct golden *g)
     char hf[256];
 
     snprintf(hf, sizeof hf, "%s", training_file(g->name, "hf"));
-    open_trainee(&m, hf, NULL, 2, (struct gram_stepper_limits){.rows = B * T, .sequences = B, .length = T});
+    const struct gram_stepper_limits limits = {
+        .rows = B * T, .sequences = B, .length = T, .piece = B * T / 3, .keeps_all = true};
+    open_trainee(&m, hf, NULL, 2, limits);
     double *ids = training_array(g->name, "batch_input_ids.npy"),
            *labels = training_array(g->name, "batch_labels.npy");
     double *losses = training_array(g->name, "trace_loss.npy"),
@@ -224,7 +227,7 @@ static void gradients_are_the_slopes_of_the_loss(void **state)
     }
 }
 
-static void threads_do_not_change_a_gradient(void **state)
+static void neither_threads_nor_pieces_nor_what_is_kept_change_a_gradient(void **state)
 {
     struct trainee one, three;
     int32_t tokens[TOKENS], labels[TOKENS];
@@ -233,9 +236,12 @@ static void threads_do_not_change_a_gradient(void **state)
     for (int i = 0; i < TOKENS; i++)
         tokens[i] = labels[i] = (i * 31 + 5) % 200;
     const struct gram_sequences in = {tokens, labels, lengths, 2};
-    const struct gram_stepper_limits limits = {.rows = TOKENS, .sequences = 2, .length = 19};
-    open_trainee(&one, source_path("models/hamlet"), NULL, 1, limits);
-    open_trainee(&three, source_path("models/hamlet"), NULL, 3, limits);
+    const struct gram_stepper_limits less = {
+        .rows = 19, .total = TOKENS, .sequences = 2, .length = 19, .piece = 7};
+    const struct gram_stepper_limits more = {
+        .rows = TOKENS, .sequences = 2, .length = 19, .keeps_all = true};
+    open_trainee(&one, source_path("models/hamlet"), NULL, 1, less);
+    open_trainee(&three, source_path("models/hamlet"), NULL, 3, more);
     const double loss = gram_stepper_run(&one.stepper, &in, 1.0);
     assert_true(loss == gram_stepper_run(&three.stepper, &in, 1.0));
     for (size_t i = 0; i < one.ck.desc.n_slots; i++)
@@ -249,7 +255,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(losses_gradients_and_steps_are_those_of_torch),
         cmocka_unit_test(gradients_are_the_slopes_of_the_loss),
-        cmocka_unit_test(threads_do_not_change_a_gradient),
+        cmocka_unit_test(neither_threads_nor_pieces_nor_what_is_kept_change_a_gradient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

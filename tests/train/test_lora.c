@@ -46,6 +46,7 @@ static void open_params(struct gram_params *params, const struct trainee *m)
             .w = m->weights[first + i], .g = m->grads[first + i], .n = m->counts[first + i]};
     MUST(gram_optimizer_find(&adamw, "adamw", &err));
     MUST(gram_params_open(params, from, n, adamw, m->rt->pool, &err));
+    MUST(gram_params_place(params, NULL, &err));
 }
 
 static void an_adapter_is_trained_as_the_reference_does(void **state)
@@ -58,8 +59,9 @@ static void an_adapter_is_trained_as_the_reference_does(void **state)
     need_shared("golden/train/llama_lora_r4_qv/case.json");
     snprintf(hf, sizeof hf, "%s", training_file(name, "hf"));
     snprintf(adapter, sizeof adapter, "%s", training_file(name, "."));
-    open_trainee(&m, hf, adapter, 2,
-                 (struct gram_stepper_limits){.rows = B * T, .sequences = B, .length = T});
+    const struct gram_stepper_limits limits = {
+        .rows = B * T, .sequences = B, .length = T, .keeps_logits = true};
+    open_trainee(&m, hf, adapter, 2, limits);
     assert_int_equal(m.lora.n_pairs, 4);
     double *ids = training_array(name, "batch_input_ids.npy");
     double *labels = training_array(name, "batch_labels.npy");

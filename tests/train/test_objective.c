@@ -10,7 +10,8 @@ enum { TOKENS = 30, VOCAB = 97 };
 static const int64_t lengths[2] = {19, 11};
 static int32_t tokens[TOKENS], labels[TOKENS];
 static const struct gram_sequences in = {tokens, labels, lengths, 2};
-static const struct gram_stepper_limits limits = {.rows = TOKENS, .sequences = 2, .length = 19};
+static const struct gram_stepper_limits limits = {
+    .rows = TOKENS, .sequences = 2, .length = 19, .keeps_logits = true};
 
 static int fill_sequences(void **state)
 {

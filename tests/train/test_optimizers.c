@@ -16,7 +16,7 @@ static const struct {
     {"w_sgd_dampening", "sgd", {.lr = 0.05, .momentum = 0.8, .dampening = 0.3}},
     {"w_adam", "adam", {ADAM, .lr = 0.01}},
     {"w_adam_l2", "adam", {ADAM, .lr = 0.01, .weight_decay = 0.1}},
-    {"w_adam_amsgrad", "adam", {ADAM, .lr = 0.01, .amsgrad = true}},
+    {"w_adam_amsgrad", "amsgrad", {ADAM, .lr = 0.01}},
     {"w_adamw",
      "adamw",
      {.lr = 0.01, .weight_decay = 0.1, .beta1 = 0.8, .beta2 = 0.98, .eps = 1e-6}},

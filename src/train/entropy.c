@@ -1,0 +1,44 @@
+#include "train/entropy.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "train/loss.h"
+
+/* Of n > 0 numbers, a NaN being none. */
+static float top_of(const float *x, int64_t n)
+{
+    enum { LANES = 16 }; /* chains that do not wait for each other */
+    float tops[LANES];
+    int64_t i = 0;
+
+    for (int lane = 0; lane < LANES; lane++)
+        tops[lane] = -INFINITY;
+    for (; i + LANES <= n; i += LANES)
+        for (int lane = 0; lane < LANES; lane++)
+            tops[lane] = x[i + lane] > tops[lane] ? x[i + lane] : tops[lane];
+    for (; i < n; i++)
+        tops[0] = x[i] > tops[0] ? x[i] : tops[0];
+    for (int lane = 1; lane < LANES; lane++)
+        tops[0] = tops[lane] > tops[0] ? tops[lane] : tops[0];
+    return tops[0];
+}
+
+double gram_entropy_row(const struct gram_kernels *kernels, float *logits, int32_t label, int64_t n,
+                        double weight)
+{
+    const float scale = (float)weight;
+
+    if (label == GRAM_IGNORE) {
+        memset(logits, 0, (size_t)n * sizeof *logits);
+        return 0.0;
+    }
+    /* log p(label) = x - top + log p(top): p itself may be too small for an f32 */
+    const double below = (double)logits[label] - (double)top_of(logits, n);
+    kernels->softmax(logits, n);
+    const double loss = -(below + log((double)top_of(logits, n)));
+    for (int64_t i = 0; i < n; i++)
+        logits[i] *= scale;
+    logits[label] -= scale;
+    return loss;
+}
