@@ -143,7 +143,7 @@ static enum gram_status need_exec(struct gram_session *session, struct gram_erro
     if (session->has_exec)
         return GRAM_OK;
     GRAM_TRY(gram_exec_open(&session->exec, &model->graph, model->bindings, &model->kernels,
-                            model->rt->pool, session->batch, false, err));
+                            model->rt->pool, session->batch, GRAM_KEEP_NONE, err));
     session->has_exec = true;
     return GRAM_OK;
 }

@@ -56,7 +56,7 @@ static enum gram_status open_pass(struct pass *pass, const struct gram_model *mo
         return gram_fail_memory(err, "the logits of a trace");
     GRAM_TRY(gram_kv_open(&pass->kv, &model->graph, GRAM_KV_F32, n, err));
     return gram_exec_open(&pass->exec, &model->graph, model->bindings, &model->kernels,
-                          model->rt->pool, n, false, err);
+                          model->rt->pool, n, GRAM_KEEP_NONE, err);
 }
 
 static void close_pass(struct pass *pass)

@@ -278,7 +278,9 @@ static enum gram_status open_params(struct work *k, struct gram_error *err)
     }
     GRAM_TRY(gram_optimizer_find(&adam, "adam", err));
     GRAM_TRY(gram_params_open(&k->params, weights, (size_t)k->r->n, adam, k->r->pool, err));
-    return gram_params_open(&k->steps, steps, (size_t)k->r->n, adam, k->r->pool, err);
+    GRAM_TRY(gram_params_place(&k->params, NULL, err));
+    GRAM_TRY(gram_params_open(&k->steps, steps, (size_t)k->r->n, adam, k->r->pool, err));
+    return gram_params_place(&k->steps, NULL, err);
 }
 
 static enum gram_status open_work(struct work *k, struct gram_error *err)
