@@ -19,7 +19,7 @@ enum gram_status gram_runner_open(struct gram_runner *runner, struct gram_error 
         return gram_fail_memory(err, "calibration windows");
     const enum gram_status status =
         gram_exec_open(&runner->exec, runner->graph, runner->bindings, runner->kernels,
-                       runner->pool, rows, false, err);
+                       runner->pool, rows, GRAM_KEEP_NONE, err);
     if (status != GRAM_OK)
         gram_runner_close(runner);
     return status;

@@ -31,7 +31,7 @@ static enum gram_status open_parts(struct gram_batch *batch, struct gram_error *
     if (!batch->tokens || !batch->segments || !batch->sessions)
         return gram_fail_memory(err, "a batch");
     return gram_exec_open(&batch->exec, &model->graph, model->bindings, &model->kernels,
-                          model->rt->pool, batch->max_rows, false, err);
+                          model->rt->pool, batch->max_rows, GRAM_KEEP_NONE, err);
 }
 
 enum gram_status gram_batch_open(struct gram_batch **out, const struct gram_model *model,

@@ -296,7 +296,7 @@ static enum gram_status open_work(struct work *k, struct gram_error *err)
     for (int i = 0; i < k->r->n; i++)
         GRAM_TRY(open_linear(k, &k->r->linears[i], &k->linears[i], err));
     GRAM_TRY(gram_exec_open(&k->exec, k->r->graph, k->bindings, k->r->kernels, k->r->pool, k->max_rows,
-                            true, err));
+                            GRAM_KEEP_BLOCK, err));
     GRAM_TRY(gram_grad_open(&k->grad, &k->exec, k->grads, err));
     return open_params(k, err);
 }

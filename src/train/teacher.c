@@ -79,8 +79,8 @@ enum gram_status gram_teacher_open(struct gram_teacher *t, struct gram_runtime *
     GRAM_TRY(gram_arch_build(&t->ck->desc, &t->graph, err));
     GRAM_TRY(bind(t, err));
     GRAM_TRY(place(t, keeps_blocks, err));
-    return gram_exec_open(&t->exec, &t->graph, t->bindings, &t->kernels, rt->pool, limits.rows, false,
-                          err);
+    return gram_exec_open(&t->exec, &t->graph, t->bindings, &t->kernels, rt->pool, limits.rows,
+                          GRAM_KEEP_NONE, err);
 }
 
 void gram_teacher_close(struct gram_teacher *t)

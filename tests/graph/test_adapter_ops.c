@@ -57,7 +57,7 @@ static void open_net(struct net *n, float rate)
     n->pooled = gram_build_pool(&n->graph, "pooled", n->dropped, WIDTH);
     n->graph.result = gram_build_linear(&n->graph, "y", n->pooled, 1, GRAM_NONE, OUT);
     assert_false(n->graph.failed);
-    MUST(gram_exec_open(&n->exec, &n->graph, n->bindings, &n->kernels, n->rt->pool, ROWS, true,
+    MUST(gram_exec_open(&n->exec, &n->graph, n->bindings, &n->kernels, n->rt->pool, ROWS, GRAM_KEEP_BLOCK,
                         &err));
     n->grads[0] = n->d_table;
     n->grads[1] = n->d_w;
