@@ -74,7 +74,7 @@ static void wrong_names_are_explained(void **state)
         {"w4a16-g32-g64", "twice"},
         {"w4a16-channel-tensor", "twice"},
         {"w4a16-", "did you mean"},
-        {"f32", "unknown scheme"},
+        {"f64", "unknown scheme"},
         {"nf4-g48", "blocks have"},
         {"nf4-g16", "from 32"},
         {"nf4-channel", "neither"},
