@@ -5,7 +5,32 @@ struct list_options {
     struct common_options common;
 };
 
-static int print_list(const struct invocation *in, const char *key, const struct gram_choice *rows)
+/* The options of methods or transforms, behind their names. */
+static void print_options(const struct gram_option *o)
+{
+    printf("\nOptions, behind the name: NAME:OPTION,OPTION=VALUE,no-OPTION\n");
+    for (; o->name; o++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s%s%s", o->name, o->argument ? "=" : "",
+                 o->argument ? o->argument : "");
+        printf("%-18s %s (%s)\n", name, o->summary, o->takers);
+    }
+}
+
+static json_t *option_list(const struct gram_option *o)
+{
+    json_t *list = json_array();
+
+    for (; o->name; o++)
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s?, s:s, s:s}", "name", o->name, "argument",
+                                        o->argument, "takers", o->takers, "summary", o->summary));
+    return list;
+}
+
+/* options may be NULL. */
+static int print_list(const struct invocation *in, const char *key, const struct gram_choice *rows,
+                      const struct gram_option *options)
 {
     json_t *list = in->common->json ? json_array() : NULL;
 
@@ -15,22 +40,27 @@ static int print_list(const struct invocation *in, const char *key, const struct
                 list, json_pack("{s:s, s:s}", "name", rows->name, "summary", rows->summary));
         else
             printf("%-18s %s\n", rows->name, rows->summary);
-    return in->common->json ? print_json(json_pack("{s:o}", key, list)) : EXIT_DONE;
+    if (in->common->json)
+        return print_json(
+            json_pack("{s:o, s:o*}", key, list, "options", options ? option_list(options) : NULL));
+    if (options)
+        print_options(options);
+    return EXIT_DONE;
 }
 
 static int run_schemes(const struct invocation *in)
 {
-    return print_list(in, "schemes", gram_schemes());
+    return print_list(in, "schemes", gram_schemes(), NULL);
 }
 
 static int run_methods(const struct invocation *in)
 {
-    return print_list(in, "methods", gram_methods());
+    return print_list(in, "methods", gram_methods(), gram_method_option_list());
 }
 
 static int run_transforms(const struct invocation *in)
 {
-    return print_list(in, "transforms", gram_transforms());
+    return print_list(in, "transforms", gram_transforms(), gram_transform_option_list());
 }
 
 const struct command command_schemes = {
@@ -49,7 +79,8 @@ const struct command command_methods = {
     .name = "methods",
     .summary = "list the ways to choose codes",
     .description =
-        "A method decides which code each weight gets; the scheme decides what codes mean.",
+        "A method decides which code each weight gets; the scheme decides what codes mean. Options of "
+        "a method follow its name and a colon: gptq:block=64,no-act-order.",
     .options_size = sizeof(struct list_options),
     .run = run_methods,
 };
@@ -58,7 +89,8 @@ const struct command command_transforms = {
     .name = "transforms",
     .summary = "list the rewrites that come before a method",
     .description = "A transform changes weights so that they are easier to quantize, and leaves what the "
-                   "float model computes as it is.",
+                   "float model computes as it is. Its options follow its name and a colon: "
+                   "smoothquant:alpha=0.7.",
     .options_size = sizeof(struct list_options),
     .run = run_transforms,
 };

@@ -10,7 +10,7 @@ struct quantize_options {
     struct common_options common;
     const char *out, *scheme, *method, *recipe, *scale_dtype;
     struct text_list rules;
-    const char *transform, *calib, *observer;
+    const char *transform, *calib, *observer, *save_stats, *stats;
     int64_t calib_tokens, calib_context, seed, iterations, learn;
     double damping;
     uint64_t max_shard, memory;
@@ -33,12 +33,14 @@ static const struct option_row rows[] = {
      .choices = gram_schemes,
      .help = "how weights are stored, such as w4a16 or w4a16-g64-asym; 'gram schemes' lists more",
      .offset = AT(scheme)},
-    {.name = "method", .letter = 'm', .type = OPTION_CHOICE, .argument = "METHOD",
+    {.name = "method", .letter = 'm', .type = OPTION_TEXT, .argument = "METHOD",
      .choices = gram_methods,
-     .help = "how codes are chosen; 'gram methods' lists all [the recipe's, else rtn]",
+     .help = "how codes are chosen, such as gptq or gptq:block=64,no-act-order; 'gram methods' lists "
+             "all and their options [the recipe's, else rtn]",
      .offset = AT(method)},
-    {.name = "transform", .type = OPTION_CHOICE, .argument = "NAME", .choices = gram_transforms,
-     .help = "rewrite weights before they are quantized; 'gram transforms' lists all [none]",
+    {.name = "transform", .type = OPTION_TEXT, .argument = "NAME", .choices = gram_transforms,
+     .help = "rewrite weights before they are quantized, such as awq or smoothquant:alpha=0.7; "
+             "'gram transforms' lists all and their options [none]",
      .offset = AT(transform)},
     {.name = "calib", .type = OPTION_TEXT, .argument = "FILE",
      .help = "text, or JSONL records, that methods and transforms are calibrated on",
@@ -47,14 +49,20 @@ static const struct option_row rows[] = {
      .high = 1e12, .help = "most tokens of it, 0 for all", .offset = AT(calib_tokens)},
     {.name = "calib-ctx", .type = OPTION_INT, .argument = "N", .low = 2, .high = 1 << 27,
      .help = "tokens per window [the model's limit, at most 2048]", .offset = AT(calib_context)},
+    {.name = "save-stats", .type = OPTION_TEXT, .argument = "FILE",
+     .help = "collect what the linears of the float model read, keep it in FILE, and quantize by it",
+     .offset = AT(save_stats)},
+    {.name = "stats", .type = OPTION_TEXT, .argument = "FILE",
+     .help = "quantize by statistics that --save-stats kept, without running the model", .offset = AT(stats)},
     {.name = "observer", .type = OPTION_CHOICE, .argument = "NAME",
      .choices = gram_activation_observers,
      .help = "range that static activations keep [minmax]", .offset = AT(observer)},
     {.name = "memory", .type = OPTION_SIZE, .argument = "SIZE", .low = 1, .high = 1e18,
-     .help = "most memory that calibration may take; activations go to a file before it is refused "
+     .help = "most memory that the job may take; activations go to a file before it is refused "
              "[no limit]", .offset = AT(memory)},
     {.name = "damp", .type = OPTION_REAL, .argument = "X", .fallback = "0.01", .low = 1e-9, .high = 1,
-     .help = "added to the diagonal of X'X, as a share of its mean", .offset = AT(damping)},
+     .help = "added to the diagonal of X'X, as a share of its mean, where the method says nothing else",
+     .offset = AT(damping)},
     {.name = "no-act-order", .help = "round columns in the order of the file, not large inputs first",
      .offset = AT(no_act_order)},
     {.name = "no-sequential",
@@ -96,7 +104,7 @@ static const struct option_row rows[] = {
 static enum gram_status parse_rule(char *text, struct gram_recipe_rule *rule,
                                    struct gram_error *err)
 {
-    char *equals = strrchr(text, '=');
+    char *equals = strchr(text, '=');
     char *colon = equals ? strchr(equals, ':') : NULL;
 
     if (!equals || equals == text || !equals[1] || colon == equals + 1 || (colon && !colon[1]))
@@ -142,6 +150,12 @@ static enum gram_status rules_init(struct rules *rules, const struct text_list *
     return GRAM_OK;
 }
 
+static json_t *estimate_json(const struct gram_estimate *e)
+{
+    return json_pack("{s:I, s:I, s:o}", "memory", (json_int_t)e->memory, "disk",
+                     (json_int_t)e->disk, "seconds", json_number(e->seconds));
+}
+
 static int print_report(const struct invocation *in, const struct gram_quantize_report *r)
 {
     const struct quantize_options *o = in->options;
@@ -149,10 +163,11 @@ static int print_report(const struct invocation *in, const struct gram_quantize_
 
     if (in->common->json)
         return print_json(json_pack(
-            "{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:o}", "out", json_text(o->out), "linears",
-            (json_int_t)r->linears, "kept", (json_int_t)r->kept, "resumed", (json_int_t)r->resumed,
-            "calibration_tokens", (json_int_t)r->calibration_tokens, "fallbacks",
-            (json_int_t)r->fallbacks, "memory_estimate", (json_int_t)r->memory_estimate,
+            "{s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:o, s:I, s:I, s:o}", "out",
+            json_text(o->out), "linears", (json_int_t)r->linears, "kept", (json_int_t)r->kept,
+            "resumed", (json_int_t)r->resumed, "calibration_tokens",
+            (json_int_t)r->calibration_tokens, "fallbacks", (json_int_t)r->fallbacks, "estimate",
+            estimate_json(&r->estimate), "memory_peak", (json_int_t)r->memory_peak,
             "bits_per_weight", json_number(r->bits_per_weight), "bytes", (json_int_t)r->bytes_after,
             "bytes_before", (json_int_t)r->bytes_before, "seconds", json_number(r->seconds)));
     if (!in->common->quiet)
@@ -190,6 +205,8 @@ static enum gram_status quantize(const struct invocation *in, const struct rules
     options.as_reference = o->as_reference;
     options.learn_epochs = o->learn;
     options.observer = o->observer;
+    options.save_stats = o->save_stats;
+    options.stats = o->stats;
     options.memory = o->memory;
     options.seed = (uint64_t)o->seed;
     options.damping = o->damping;

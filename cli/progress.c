@@ -20,14 +20,14 @@ static void amount(char out[HUMAN_SIZE], double value, const char *unit)
         human_count(out, (uint64_t)value);
 }
 
-static void time_left(char out[HUMAN_SIZE], double seconds)
+static void human_time(char out[HUMAN_SIZE], double seconds)
 {
     if (seconds < 90)
-        snprintf(out, HUMAN_SIZE, "%.1f s left", seconds);
+        snprintf(out, HUMAN_SIZE, "%.1f s", seconds);
     else if (seconds < 5400)
-        snprintf(out, HUMAN_SIZE, "%.0f min left", seconds / 60);
+        snprintf(out, HUMAN_SIZE, "%.0f min", seconds / 60);
     else
-        snprintf(out, HUMAN_SIZE, "%.1f h left", seconds < 3.6e6 ? seconds / 3600 : 999.0);
+        snprintf(out, HUMAN_SIZE, "%.1f h", seconds < 3.6e6 ? seconds / 3600 : 999.0);
 }
 
 static int terminal_width(void)
@@ -47,8 +47,8 @@ static void draw(struct progress *p, const struct gram_progress *r, double now)
     amount(speed, rate, r->unit);
     if (r->total > 0) {
         amount(total, (double)r->total, r->unit);
-        time_left(left, rate > 0 ? (double)(r->total - r->done) / rate : 0);
-        snprintf(line, sizeof line, "%s %3.0f %%  %s of %s%s%s  %s%s%s/s  %s  %s", r->stage,
+        human_time(left, rate > 0 ? (double)(r->total - r->done) / rate : 0);
+        snprintf(line, sizeof line, "%s %3.0f %%  %s of %s%s%s  %s%s%s/s  %s left  %s", r->stage,
                  100.0 * (double)r->done / (double)r->total, done, total, *unit ? " " : "", unit,
                  speed, *unit ? " " : "", unit, left, r->item);
     } else {
@@ -99,6 +99,19 @@ static void on_warning(void *user, const char *sentence)
         complain("warning: %s", sentence);
 }
 
+/* "needs about 1.2 GB of memory, 640 MB of disk, 4 min" */
+static void on_estimate(void *user, const struct gram_estimate *e)
+{
+    const struct progress *p = user;
+    char memory[HUMAN_SIZE], disk[HUMAN_SIZE], seconds[HUMAN_SIZE];
+
+    if (!p->has_bar)
+        return;
+    human_time(seconds, e->seconds);
+    fprintf(stderr, "needs about %s of memory, %s of disk, %s\n", human_bytes(memory, e->memory),
+            human_bytes(disk, e->disk), seconds);
+}
+
 static bool is_cancelled(void *user)
 {
     (void)user;
@@ -112,5 +125,5 @@ struct gram_job progress_job(struct progress *p, const struct common_options *co
         .has_bar = !common->quiet && !common->no_progress && isatty(STDERR_FILENO) == 1,
         .since = clock_seconds(),
     };
-    return (struct gram_job){on_progress, on_warning, is_cancelled, p};
+    return (struct gram_job){on_progress, on_warning, is_cancelled, p, on_estimate};
 }

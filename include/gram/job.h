@@ -17,10 +17,18 @@ struct gram_progress {
     const char *unit;  /* "B", "tokens", "tensors" */
 };
 
+/* What a job will take. */
+struct gram_estimate {
+    uint64_t memory; /* bytes, at the peak of the process */
+    uint64_t disk;   /* bytes that are written, those that are removed again included */
+    double seconds;
+};
+
 /*
  * Callbacks are made on the thread that called the job, never concurrently.
  *   progress   NULL for none; called at most a few hundred times a second
  *   warn       NULL for none; one sentence, no newline
+ *   estimate   NULL for none; called once, before the work starts, by jobs that say so
  *   cancelled  NULL for never; polled between units of work (well under a second apart); once it
  *              returns true the job ends with GRAM_ECANCELED and nothing half-written
  */
@@ -29,6 +37,7 @@ struct gram_job {
     void (*warn)(void *user, const char *sentence);
     bool (*cancelled)(void *user);
     void *user;
+    void (*estimate)(void *user, const struct gram_estimate *estimate);
 };
 
 GRAM_END_DECLS

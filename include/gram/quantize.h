@@ -21,11 +21,21 @@ GRAM_API const struct gram_choice *gram_methods(void); /* "rtn", "mse", "gptq", 
 GRAM_API const struct gram_choice *gram_transforms(void); /* "none", ... */
 GRAM_API const struct gram_choice *gram_activation_observers(void); /* "minmax", "mse", ... */
 
+/* An option of a method or a transform. It is written behind the name: "gptq:block=64,no-act-order". */
+struct gram_option {
+    const char *name;     /* NULL ends an array */
+    const char *argument; /* "N", given as name=N; NULL: a flag, which "no-<name>" switches off */
+    const char *takers;   /* the methods or transforms that have it, separated by spaces */
+    const char *summary;  /* with the default in brackets */
+};
+GRAM_API const struct gram_option *gram_method_option_list(void);
+GRAM_API const struct gram_option *gram_transform_option_list(void);
+
 /* One line of a recipe: linears whose name matches get this scheme and method. */
 struct gram_recipe_rule {
     const char *pattern; /* shell pattern on the op name, "layers.*.mlp.down"; '*' crosses dots */
     const char *scheme;  /* "keep" leaves the tensor as it is */
-    const char *method;  /* NULL = the method of the options */
+    const char *method;  /* with options of its own, if any; NULL = the method of the options */
 };
 
 /*
@@ -43,7 +53,7 @@ struct gram_recipe_rule {
 struct gram_quantize_options {
     size_t struct_size;
     const char *scheme;  /* for every linear that no rule names; required unless recipe covers all */
-    const char *method;  /* NULL = the recipe file's, or else rtn [NULL] */
+    const char *method;  /* "gptq", "gptq:block=64"; NULL = the recipe file's, or else rtn [NULL] */
     const struct gram_recipe_rule *rules; /* the last matching rule wins; may be NULL */
     size_t n_rules;
     const char *recipe;  /* path of a recipe file (JSON: {"scheme","method","rules":[{"pattern",
@@ -54,18 +64,23 @@ struct gram_quantize_options {
     bool allow_nonfinite;    /* write NaN and Inf through instead of failing [false] */
     uint64_t max_shard_bytes; /* [5 GB] */
 
-    const char *transform;    /* NULL = "none" */
+    const char *transform;    /* "awq", "smoothquant:alpha=0.7"; NULL = "none" */
     const char *calibration;  /* text or JSONL file that methods and transforms are calibrated on; required by
                                  those that need one [NULL] */
     int64_t calibration_tokens;  /* at most so many; 0 = all [32768] */
     int64_t calibration_context; /* tokens of a window; 0 = the model's limit, at most 2048 [0] */
-    uint64_t memory;          /* most bytes that the job may take; 0 = no limit [0] */
+    uint64_t memory;          /* most bytes that the process may take: activations go to a file before the
+                                 job is refused; 0 = no limit [0] */
     uint64_t seed;            /* of the order of windows and of methods that draw [0] */
-    double damping;           /* gptq, ldlq: added to the diagonal of X'X, as a share of its mean [0.01] */
-    bool act_order;           /* gptq, ldlq: columns with large inputs first [true] */
+    /* For all methods that do not say otherwise themselves: */
+    double damping;           /* added to the diagonal of X'X, as a share of its mean [0.01] */
+    bool act_order;           /* columns with large inputs first [true] */
     int64_t iterations;       /* of iterative methods; 0 = the method's own, -1 = none [0] */
     bool sequential;          /* linears of a block see what those before them have become [true] */
     const char *observer;     /* of static activations: which range of them is kept; NULL = "minmax" */
+    const char *save_stats;   /* collect what linears of the float model read, keep it in this file, and
+                                 quantize by it; a file of this model and text is taken as it is [NULL] */
+    const char *stats;        /* quantize by statistics that were kept; the model is not run [NULL] */
     bool correct_drift;       /* aim at the float model's outputs on the quantized one's inputs [false] */
     int64_t learn_epochs;     /* learn codes and steps on the outputs of whole blocks, in so many passes
                                  over the calibration text; 0 = not [0] */
@@ -84,7 +99,8 @@ struct gram_quantize_report {
     double seconds;
     uint64_t calibration_tokens, calibration_windows; /* that were run; 0: none were needed */
     uint64_t fallbacks;               /* linears whose method failed numerically: they got mse */
-    uint64_t memory_estimate;         /* peak bytes foreseen; 0: not a calibrated job */
+    struct gram_estimate estimate;    /* what was foreseen before the work started */
+    uint64_t memory_peak;             /* bytes: of the whole process, since it started */
 };
 
 /*

@@ -26,7 +26,7 @@ static void list_slots(struct gram_block_stats *stats, int first, int end,
         struct gram_stats_slot *slot = slot_of(stats, node->inputs[0]);
         if (!slot) {
             slot = &stats->slots[stats->n++];
-            *slot = (struct gram_stats_slot){.value = node->inputs[0]};
+            *slot = (struct gram_stats_slot){.value = node->inputs[0], .node = i};
         }
         slot->stats.needs |= wanted;
     }

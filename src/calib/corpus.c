@@ -137,3 +137,11 @@ enum gram_status gram_corpus_read(struct gram_corpus *corpus, const struct gram_
     gram_ids_reset(&r.ids);
     return status;
 }
+
+int64_t gram_corpus_longest(const struct gram_corpus *corpus)
+{
+    int64_t longest = 0;
+    for (size_t i = 0; i < corpus->n_windows; i++)
+        longest = gram_max_i64(longest, corpus->windows[i].n);
+    return longest;
+}

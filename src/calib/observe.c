@@ -1,7 +1,8 @@
 #include "calib/observe.h"
 
 #include <math.h>
-#include <string.h>
+
+#include "base/named.h"
 
 struct gram_levels gram_levels_of(bool is_signed, bool symmetric, bool reduce_range)
 {
@@ -101,11 +102,12 @@ const struct gram_observer *gram_observers(size_t *n)
     return observers;
 }
 
-const struct gram_observer *gram_observer_find(const char *name)
+enum gram_status gram_observer_find(const struct gram_observer **out, const char *name,
+                                    struct gram_error *err)
 {
-    for (size_t i = 0; i < sizeof observers / sizeof *observers; i++) {
-        if (strcmp(observers[i].about->name, name) == 0)
-            return &observers[i];
-    }
-    return NULL;
+    size_t at;
+
+    GRAM_TRY(gram_named_find(&at, choices, sizeof choices[0], "observer", name, err));
+    *out = &observers[at];
+    return GRAM_OK;
 }

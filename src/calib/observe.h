@@ -53,8 +53,10 @@ struct gram_observer {
                              const struct gram_levels *levels);
 };
 
-/* All of them, in the order that help shows; and by name, NULL if there is none. */
+/* All of them, in the order that help shows. */
 const struct gram_observer *gram_observers(size_t *n);
-const struct gram_observer *gram_observer_find(const char *name);
+/* GRAM_EINVAL, with the names that there are, for an unknown one. */
+enum gram_status gram_observer_find(const struct gram_observer **out, const char *name,
+                                    struct gram_error *err);
 
 #endif

@@ -12,7 +12,7 @@ enum { ROWS = 512 }; /* of a call; a longer window is a call of its own */
 
 enum gram_status gram_runner_open(struct gram_runner *runner, struct gram_error *err)
 {
-    const int64_t rows = gram_max_i64(gram_longest_window(runner->corpus),
+    const int64_t rows = gram_max_i64(gram_corpus_longest(runner->corpus),
                                       gram_min_i64(ROWS, runner->corpus->tokens));
 
     if (!gram_together_open(&runner->batch, rows))

@@ -17,6 +17,7 @@
 /* Statistics of the value that some linears of a block read. */
 struct gram_stats_slot {
     int value;                     /* of the graph */
+    int node;                      /* the first linear that reads it */
     struct gram_input_stats stats;
 };
 

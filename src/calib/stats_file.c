@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/checked.h"
@@ -12,7 +14,10 @@
 
 enum { HASH = 64 };
 
+enum { FORMAT = 1 }; /* of the tensors and of what they mean; statistics of another are refused */
+
 static const char corpus_name[] = "calibration.corpus", model_name[] = "calibration.model";
+static const char format_name[] = "calibration.format";
 
 /* What is kept of an input, apart from the number of its tokens. */
 static const struct field {
@@ -34,6 +39,15 @@ static float **field_of(struct gram_input_stats *stats, const struct field *fiel
     return (float **)(void *)((char *)stats + field->at);
 }
 
+/* ---- writing ---- */
+
+struct gram_stats_writer {
+    const struct gram_kept_input *inputs;
+    size_t n, next; /* inputs; the one that is written next */
+    FILE *file;
+    char *path, *partial;
+};
+
 /* The tensors of a file, in the order in which they are written. */
 struct listing {
     struct gram_arena arena;
@@ -42,7 +56,7 @@ struct listing {
 };
 
 static bool add(struct listing *l, const char *op, const char *what, enum gram_dtype dtype, int rank,
-                int64_t size, const void *data)
+                int64_t size)
 {
     struct gram_buf name = {0};
     struct gram_tensor *t = &l->at[l->n++];
@@ -56,43 +70,30 @@ static bool add(struct listing *l, const char *op, const char *what, enum gram_d
         .shape = {size, size},
         .count = count,
         .bytes = (uint64_t)count * (uint64_t)gram_dtype_bits(dtype) / 8,
-        .data = data,
     };
     gram_buf_reset(&name);
     return t->name != NULL;
 }
 
-static bool add_stats(struct listing *l, const struct gram_named_stats *named)
+static bool list_all(struct listing *l, const struct gram_kept_input *inputs, size_t n)
 {
-    bool ok = add(l, named->op, "tokens", GRAM_I64, 1, 1, &named->stats->tokens);
-
-    for (int i = 0; ok && i < N_FIELDS; i++) {
-        struct gram_input_stats stats = *named->stats;
-        const float *data = *field_of(&stats, &fields[i]);
-        if (data)
-            ok = add(l, named->op, fields[i].name, GRAM_F32, fields[i].rank, stats.cols, data);
+    l->at = gram_arena_take(&l->arena, n * (N_FIELDS + 1) + 3, sizeof *l->at);
+    bool ok = l->at && add(l, "calibration", "format", GRAM_I64, 1, 1) &&
+              add(l, "calibration", "corpus", GRAM_U8, 1, HASH) &&
+              add(l, "calibration", "model", GRAM_U8, 1, HASH);
+    for (size_t i = 0; ok && i < n; i++) {
+        ok = add(l, inputs[i].op, "tokens", GRAM_I64, 1, 1);
+        for (int f = 0; ok && f < N_FIELDS; f++) {
+            if (inputs[i].needs & fields[f].need)
+                ok = add(l, inputs[i].op, fields[f].name, GRAM_F32, fields[f].rank, inputs[i].cols);
+        }
     }
     return ok;
 }
 
-static bool list_all(struct listing *l, const struct gram_named_stats *named, size_t n,
-                     const char *corpus_hash, const char *model_hash)
+static bool put(const struct gram_stats_writer *w, const void *bytes, size_t n)
 {
-    l->at = gram_arena_take(&l->arena, n * (N_FIELDS + 1) + 2, sizeof *l->at);
-    bool ok = l->at && add(l, "calibration", "corpus", GRAM_U8, 1, HASH, corpus_hash) &&
-              add(l, "calibration", "model", GRAM_U8, 1, HASH, model_hash);
-    for (size_t i = 0; ok && i < n; i++)
-        ok = add_stats(l, &named[i]);
-    return ok;
-}
-
-static bool write_all(FILE *file, const struct listing *l, const struct gram_buf *header)
-{
-    bool ok = fwrite(header->at, 1, header->len, file) == header->len;
-
-    for (size_t i = 0; ok && i < l->n; i++)
-        ok = fwrite(l->at[i].data, 1, l->at[i].bytes, file) == l->at[i].bytes;
-    return ok && fflush(file) == 0;
+    return fwrite(bytes, 1, n, w->file) == n;
 }
 
 static enum gram_status fail_write(const char *path, struct gram_error *err)
@@ -101,46 +102,94 @@ static enum gram_status fail_write(const char *path, struct gram_error *err)
                      strerror(errno));
 }
 
-/* Under another name first, so that path never holds half a file. */
-static enum gram_status write_file(const char *path, const char *partial, const struct listing *l,
-                                   const struct gram_buf *header, struct gram_error *err)
+static enum gram_status begin(struct gram_stats_writer *w, const char *corpus_hash, const char *model_hash,
+                              struct gram_error *err)
 {
-    FILE *file = fopen(partial, "wbe");
-    if (!file)
-        return fail_write(path, err);
-    bool ok = write_all(file, l, header);
-    int code = errno;
-    if (fclose(file) != 0 && ok) {
-        ok = false;
-        code = errno;
-    }
-    if (ok && rename(partial, path) == 0)
-        return GRAM_OK;
-    errno = ok ? errno : code;
-    const enum gram_status status = fail_write(path, err);
-    remove(partial);
-    return status;
-}
-
-enum gram_status gram_stats_save(const char *path, const struct gram_named_stats *named, size_t n,
-                                 const char *corpus_hash, const char *model_hash,
-                                 struct gram_error *err)
-{
+    const int64_t format = FORMAT;
+    struct gram_buf header = {0};
     struct listing l = {0};
-    struct gram_buf header = {0}, partial = {0};
-    enum gram_status status = GRAM_ENOMEM;
+    enum gram_status status = GRAM_OK;
 
-    GRAM_ASSERT(strlen(corpus_hash) == HASH && strlen(model_hash) == HASH);
-    gram_buf_printf(&partial, "%s.partial", path);
-    const bool ok = list_all(&l, named, n, corpus_hash, model_hash) &&
-                    gram_safetensors_header(&header, l.at, l.n) && !partial.failed;
-    status = ok ? write_file(path, partial.at, &l, &header, err)
-                : gram_fail_memory(err, "calibration statistics");
+    if (!list_all(&l, w->inputs, w->n) || !gram_safetensors_header(&header, l.at, l.n))
+        status = gram_fail_memory(err, "calibration statistics");
+    else if (!(w->file = fopen(w->partial, "wbe")) || !put(w, header.at, header.len) ||
+             !put(w, &format, sizeof format) || !put(w, corpus_hash, HASH) || !put(w, model_hash, HASH))
+        status = fail_write(w->path, err);
     gram_buf_reset(&header);
-    gram_buf_reset(&partial);
     gram_arena_reset(&l.arena);
     return status;
 }
+
+enum gram_status gram_stats_writer_open(struct gram_stats_writer **out, const char *path,
+                                        const struct gram_kept_input *inputs, size_t n,
+                                        const char *corpus_hash, const char *model_hash,
+                                        struct gram_error *err)
+{
+    struct gram_stats_writer *w = *out = calloc(1, sizeof *w);
+    struct gram_buf partial = {0};
+
+    GRAM_ASSERT(strlen(corpus_hash) == HASH && strlen(model_hash) == HASH);
+    if (!w)
+        return gram_fail_memory(err, "calibration statistics");
+    *w = (struct gram_stats_writer){.inputs = inputs, .n = n, .path = strdup(path)};
+    gram_buf_printf(&partial, "%s.partial", path);
+    w->partial = partial.failed ? NULL : strdup(partial.at);
+    gram_buf_reset(&partial);
+    enum gram_status status = w->path && w->partial ? begin(w, corpus_hash, model_hash, err)
+                                                    : gram_fail_memory(err, "calibration statistics");
+    if (status != GRAM_OK)
+        gram_stats_writer_discard(out);
+    return status;
+}
+
+enum gram_status gram_stats_writer_put(struct gram_stats_writer *w, const struct gram_input_stats *stats,
+                                       struct gram_error *err)
+{
+    const struct gram_kept_input *input = &w->inputs[w->next++];
+    bool ok = put(w, &stats->tokens, sizeof stats->tokens);
+
+    GRAM_ASSERT(w->next <= w->n && stats->cols == input->cols);
+    for (int f = 0; ok && f < N_FIELDS; f++) {
+        struct gram_input_stats copy = *stats;
+        const size_t cols = (size_t)stats->cols, count = fields[f].rank == 2 ? cols * cols : cols;
+        if (input->needs & fields[f].need)
+            ok = put(w, *field_of(&copy, &fields[f]), count * sizeof(float));
+    }
+    return ok ? GRAM_OK : fail_write(w->path, err);
+}
+
+void gram_stats_writer_discard(struct gram_stats_writer **writer)
+{
+    struct gram_stats_writer *w = *writer;
+
+    if (!w)
+        return;
+    if (w->file) {
+        fclose(w->file);
+        remove(w->partial);
+    }
+    free(w->path);
+    free(w->partial);
+    free(w);
+    *writer = NULL;
+}
+
+enum gram_status gram_stats_writer_publish(struct gram_stats_writer **writer, struct gram_error *err)
+{
+    struct gram_stats_writer *w = *writer;
+    enum gram_status status = GRAM_OK;
+
+    GRAM_ASSERT(w->next == w->n);
+    bool ok = fflush(w->file) == 0 && fsync(fileno(w->file)) == 0;
+    if (!ok || rename(w->partial, w->path) != 0)
+        status = fail_write(w->path, err);
+    if (status == GRAM_OK && fclose(w->file) == 0)
+        w->file = NULL;
+    gram_stats_writer_discard(writer);
+    return status;
+}
+
+/* ---- reading ---- */
 
 static bool copy_hash(char hash[HASH + 1], const struct gram_store *store, const char *name)
 {
@@ -152,6 +201,16 @@ static bool copy_hash(char hash[HASH + 1], const struct gram_store *store, const
     return true;
 }
 
+static int64_t format_of(const struct gram_store *store)
+{
+    const struct gram_tensor *t = gram_store_find(store, format_name);
+    int64_t format = -1;
+
+    if (t && t->dtype == GRAM_I64 && t->count == 1)
+        memcpy(&format, t->data, sizeof format);
+    return format;
+}
+
 static enum gram_status check_file(struct gram_stats_file *file, const char *path,
                                    const char *model_hash, struct gram_error *err)
 {
@@ -160,6 +219,9 @@ static enum gram_status check_file(struct gram_stats_file *file, const char *pat
     if (!copy_hash(hash, file->store, model_name) ||
         !copy_hash(file->corpus_hash, file->store, corpus_name))
         return gram_fail(err, GRAM_EFORMAT, "%s: not a file of calibration statistics", path);
+    if (format_of(file->store) != FORMAT)
+        return gram_fail(err, GRAM_EINVAL,
+                         "%s: these statistics are of another version of gram; collect them again", path);
     if (strcmp(hash, model_hash) != 0)
         return gram_fail(err, GRAM_EINVAL,
                          "%s: these are statistics of another model; calibrate this one", path);

@@ -5,14 +5,6 @@
 
 #include "base/checked.h"
 
-int64_t gram_longest_window(const struct gram_corpus *corpus)
-{
-    int64_t longest = 0;
-    for (size_t i = 0; i < corpus->n_windows; i++)
-        longest = gram_max_i64(longest, corpus->windows[i].n);
-    return longest;
-}
-
 bool gram_together_open(struct gram_together *t, int64_t max_rows)
 {
     *t = (struct gram_together){.max_rows = max_rows};
@@ -49,7 +41,7 @@ enum gram_status gram_together_begin(struct gram_together *t, const struct gram_
                                      const struct gram_graph *graph, int first, int end,
                                      struct gram_error *err)
 {
-    const int64_t capacity = gram_longest_window(corpus);
+    const int64_t capacity = gram_corpus_longest(corpus);
     size_t most = 0;
 
     t->next = 0;

@@ -34,6 +34,4 @@ void gram_together_end(struct gram_together *together);
 /* Take the next windows that fit a call; false when there are no more. */
 bool gram_together_fill(struct gram_together *together, const struct gram_corpus *corpus);
 
-int64_t gram_longest_window(const struct gram_corpus *corpus);
-
 #endif

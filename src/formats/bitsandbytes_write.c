@@ -7,33 +7,19 @@
 
 #include "base/checked.h"
 #include "formats/bitsandbytes.h"
+#include "formats/stored_parts.h"
 #include "tensor/blockwise.h"
 #include "tensor/dtype.h"
-
-static bool describe(struct gram_tensor *part, const char *module, const char *name,
-                     enum gram_dtype dtype, int rank, int64_t first, int64_t second,
-                     struct gram_arena *arena)
-{
-    const size_t size = strlen(module) + strlen(name) + 2;
-    char *full = gram_arena_take(arena, size, 1);
-
-    if (!full)
-        return false;
-    snprintf(full, size, "%s.%s", module, name);
-    *part = (struct gram_tensor){.name = full, .dtype = dtype, .rank = rank};
-    part->shape[0] = first;
-    part->shape[1] = second;
-    part->count = rank == 0 ? 1 : rank == 1 ? first : first * second;
-    part->bytes = (uint64_t)part->count * (uint64_t)gram_dtype_bits(dtype) / 8;
-    return true;
-}
 
 static bool parts_of_8bit(struct gram_tensor *parts, const char *module, int64_t rows, int64_t cols,
                           struct gram_arena *arena)
 {
-    return describe(&parts[GRAM_BNB_CODES], module, "weight", GRAM_I8, 2, rows, cols, arena) &&
-           describe(&parts[GRAM_BNB_SCALES], module, "SCB", GRAM_F32, 1, rows, 0, arena) &&
-           describe(&parts[GRAM_BNB_STATE], module, "weight_format", GRAM_U8, 0, 0, 0, arena);
+    return gram_part_describe(&parts[GRAM_BNB_CODES], module, "weight", GRAM_I8, 2, rows, cols,
+                              arena) &&
+           gram_part_describe(&parts[GRAM_BNB_SCALES], module, "SCB", GRAM_F32, 1, rows, 0,
+                              arena) &&
+           gram_part_describe(&parts[GRAM_BNB_STATE], module, "weight_format", GRAM_U8, 0, 0, 0,
+                              arena);
 }
 
 bool gram_bnb_parts(struct gram_tensor parts[GRAM_BNB_N_PART], const struct gram_scheme *scheme,
@@ -48,17 +34,20 @@ bool gram_bnb_parts(struct gram_tensor parts[GRAM_BNB_N_PART], const struct gram
     const int64_t blocks = rows * (cols / scheme->group);
     const int64_t outer = gram_ceil_div(blocks, GRAM_NESTED_BLOCK);
     snprintf(state, sizeof state, "weight.quant_state.bitsandbytes__%s", scheme->codebook->name);
-    bool ok = describe(&parts[GRAM_BNB_CODES], module, "weight", GRAM_U8, 2, rows * cols / 2, 1, arena) &&
-              describe(&parts[GRAM_BNB_SCALES], module, "weight.absmax", nested ? GRAM_U8 : GRAM_F32,
-                       1, blocks, 0, arena) &&
-              describe(&parts[GRAM_BNB_MAP], module, "weight.quant_map", GRAM_F32, 1, 16, 0, arena) &&
-              describe(&parts[GRAM_BNB_STATE], module, state, GRAM_U8, 1, GRAM_BNB_STATE_BYTES, 0, arena);
+    bool ok = gram_part_describe(&parts[GRAM_BNB_CODES], module, "weight", GRAM_U8, 2,
+                                 rows * cols / 2, 1, arena) &&
+              gram_part_describe(&parts[GRAM_BNB_SCALES], module, "weight.absmax",
+                                 nested ? GRAM_U8 : GRAM_F32, 1, blocks, 0, arena) &&
+              gram_part_describe(&parts[GRAM_BNB_MAP], module, "weight.quant_map", GRAM_F32, 1, 16,
+                                 0, arena) &&
+              gram_part_describe(&parts[GRAM_BNB_STATE], module, state, GRAM_U8, 1,
+                                 GRAM_BNB_STATE_BYTES, 0, arena);
     if (nested)
         ok = ok &&
-             describe(&parts[GRAM_BNB_NESTED_SCALES], module, "weight.nested_absmax", GRAM_F32, 1,
-                      outer, 0, arena) &&
-             describe(&parts[GRAM_BNB_NESTED_MAP], module, "weight.nested_quant_map", GRAM_F32, 1,
-                      256, 0, arena);
+             gram_part_describe(&parts[GRAM_BNB_NESTED_SCALES], module, "weight.nested_absmax",
+                                GRAM_F32, 1, outer, 0, arena) &&
+             gram_part_describe(&parts[GRAM_BNB_NESTED_MAP], module, "weight.nested_quant_map",
+                                GRAM_F32, 1, 256, 0, arena);
     return ok;
 }
 

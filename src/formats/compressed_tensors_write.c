@@ -10,28 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "formats/stored_parts.h"
 #include "tensor/dtype.h"
 
 /* The version whose packing this is: dense bit streams came with 0.18.0. */
 static const char layout_version[] = "0.18.0";
-
-static bool describe(struct gram_tensor *part, const char *module, const char *name,
-                     enum gram_dtype dtype, int rank, int64_t rows, int64_t cols,
-                     struct gram_arena *arena)
-{
-    const size_t size = strlen(module) + strlen(name) + 2;
-    char *full = gram_arena_take(arena, size, 1);
-
-    if (!full)
-        return false;
-    snprintf(full, size, "%s.%s", module, name);
-    *part = (struct gram_tensor){.name = full, .dtype = dtype, .rank = rank};
-    part->shape[0] = rows;
-    part->shape[1] = cols;
-    part->count = rank == 1 ? rows : rows * cols;
-    part->bytes = (uint64_t)part->count * (uint64_t)gram_dtype_bits(dtype) / 8;
-    return true;
-}
 
 bool gram_compressed_parts(struct gram_tensor parts[GRAM_N_PART], const struct gram_scheme *scheme,
                            const char *module, int64_t rows, int64_t cols,
@@ -46,23 +29,25 @@ bool gram_compressed_parts(struct gram_tensor parts[GRAM_N_PART], const struct g
 
     memset(parts, 0, GRAM_N_PART * sizeof parts[0]);
     if (is_plain)
-        ok &= describe(&parts[GRAM_PART_CODES], module, "weight",
-                       scheme->codebook ? GRAM_F8_E4M3 : GRAM_I8, 2, rows, cols, arena);
+        ok &= gram_part_describe(&parts[GRAM_PART_CODES], module, "weight",
+                                 scheme->codebook ? GRAM_F8_E4M3 : GRAM_I8, 2, rows, cols, arena);
     else
-        ok &= describe(&parts[GRAM_PART_CODES], module, "weight_packed", GRAM_I32, 2, rows, words,
-                       arena);
-    ok &= describe(&parts[GRAM_PART_SCALES], module, "weight_scale", scale_dtype, is_one ? 1 : 2,
-                   is_one ? 1 : rows, groups, arena);
+        ok &= gram_part_describe(&parts[GRAM_PART_CODES], module, "weight_packed", GRAM_I32, 2,
+                                 rows, words, arena);
+    ok &= gram_part_describe(&parts[GRAM_PART_SCALES], module, "weight_scale", scale_dtype,
+                             is_one ? 1 : 2, is_one ? 1 : rows, groups, arena);
     if (!is_plain)
-        ok &= describe(&parts[GRAM_PART_SHAPE], module, "weight_shape", GRAM_I64, 1, 2, 0, arena);
+        ok &= gram_part_describe(&parts[GRAM_PART_SHAPE], module, "weight_shape", GRAM_I64, 1, 2, 0,
+                                 arena);
     if (scheme->is_static)
-        ok &= describe(&parts[GRAM_PART_INPUT], module, "input_scale", scale_dtype, 1, 1, 0, arena);
+        ok &= gram_part_describe(&parts[GRAM_PART_INPUT], module, "input_scale", scale_dtype, 1, 1,
+                                 0, arena);
     if (scheme->asymmetric && is_one)
-        ok &=
-            describe(&parts[GRAM_PART_ZEROS], module, "weight_zero_point", GRAM_I8, 1, 1, 0, arena);
+        ok &= gram_part_describe(&parts[GRAM_PART_ZEROS], module, "weight_zero_point", GRAM_I8, 1,
+                                 1, 0, arena);
     else if (scheme->asymmetric)
-        ok &= describe(&parts[GRAM_PART_ZEROS], module, "weight_zero_point", GRAM_I32, 2,
-                       zero_words, groups, arena);
+        ok &= gram_part_describe(&parts[GRAM_PART_ZEROS], module, "weight_zero_point", GRAM_I32, 2,
+                                 zero_words, groups, arena);
     return ok;
 }
 

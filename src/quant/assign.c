@@ -168,7 +168,8 @@ static enum gram_status assign_linear(const struct gram_recipe *r,
         return gram_fail(err, GRAM_EINVAL,
                          "%s: no scheme; name one for all, or a rule that covers it", slot->op);
     out->scheme = rule ? rule->scheme : r->scheme;
-    out->method = rule ? rule->method : r->method;
+    out->method = rule ? rule->how.method : r->how.method;
+    out->options = rule ? rule->how.options : r->how.options;
     if (out->scheme.kind == GRAM_SCHEME_CODES && !gram_method_takes(out->method, &out->scheme))
         return gram_fail(err, GRAM_EINVAL,
                          "%s: %s rounds to integer grids, and this scheme has another; take rtn or mse",

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "quant/kept.h"
 
 /* ---- who is made in memory ---- */
 
@@ -150,9 +151,17 @@ static enum gram_status code_stage(struct gram_blocks *b, const struct gram_bloc
 {
     for (int n = block->first; n < block->end; n++) {
         const struct gram_node *node = &b->graph.nodes[n];
-        if (takes_part(stage, node))
-            GRAM_TRY(code_slot(b, (size_t)node->params[0],
-                               stats ? gram_block_stats_of(stats, node) : NULL, err));
+        if (!takes_part(stage, node))
+            continue;
+        struct gram_input_stats kept;
+        const bool is_kept = b->kept.store && !b->q->transform;
+        if (is_kept)
+            GRAM_TRY(gram_kept_find(b, block, node, stage_needs((void *)(uintptr_t)stage, node), &kept, err));
+        GRAM_TRY(code_slot(b, (size_t)node->params[0],
+                           is_kept ? &kept
+                           : stats ? gram_block_stats_of(stats, node)
+                                   : NULL,
+                           err));
     }
     return GRAM_OK;
 }
@@ -216,7 +225,7 @@ static enum gram_status open_stats(struct gram_blocks *b, const struct gram_bloc
                                    struct gram_error *err)
 {
     GRAM_TRY(gram_block_stats_open(stats, &b->graph, block->first, block->end, stage_needs, stage, err));
-    return b->floats ? gram_block_stats_want(stats, &b->wanted_front, gram_longest_window(&b->corpus), err)
+    return b->floats ? gram_block_stats_want(stats, &b->wanted_front, gram_corpus_longest(&b->corpus), err)
                      : GRAM_OK;
 }
 
@@ -308,6 +317,23 @@ static enum gram_status settle_floats(struct gram_blocks *b, int layer, struct g
     return GRAM_OK;
 }
 
+/* In place of a run over the text. */
+static enum gram_status take_kept(const struct gram_blocks *b, const struct gram_block *block,
+                                  struct gram_block_stats *stats, struct gram_error *err)
+{
+    for (int i = 0; i < stats->n; i++) {
+        struct gram_input_stats *s = &stats->slots[i].stats;
+        GRAM_TRY(gram_kept_find(b, block, &b->graph.nodes[stats->slots[i].node], s->needs, s, err));
+    }
+    return GRAM_OK;
+}
+
+static enum gram_status keep_note(struct gram_blocks *b, int layer, const char *note, struct gram_error *err)
+{
+    snprintf(b->q->layout.notes[layer], sizeof b->q->layout.notes[layer], "%s", note);
+    return gram_journal_add_note(b->q->output, layer, note, err);
+}
+
 static enum gram_status transform(struct gram_blocks *b, int layer, const struct gram_block *block,
                                   struct gram_error *err)
 {
@@ -329,12 +355,15 @@ static enum gram_status transform(struct gram_blocks *b, int layer, const struct
         status = gram_block_stats_open(&stats, &b->graph, block->first, block->end,
                                        transform_needs, b, err);
         if (status == GRAM_OK)
-            status = gram_runner_block(&b->runner, block, &b->boundary, NULL, &stats, err);
+            status = b->kept.store ? take_kept(b, block, &stats, err)
+                                   : gram_runner_block(&b->runner, block, &b->boundary, NULL, &stats, err);
         call.stats = &stats;
     }
     if (status == GRAM_OK)
         status = t->apply(&call, err);
     gram_block_stats_reset(&stats);
+    if (status == GRAM_OK && layer >= 0)
+        status = keep_note(b, layer, call.note, err);
     return status == GRAM_OK ? settle_floats(b, layer, err) : status;
 }
 
@@ -346,7 +375,7 @@ static void keep_floats(struct gram_blocks *b)
         memcpy(b->floats, b->bindings, b->q->ck.desc.n_slots * sizeof *b->floats);
 }
 
-static void forget(struct gram_blocks *b)
+void gram_blocks_forget(struct gram_blocks *b)
 {
     memset(b->values, 0, b->q->ck.desc.n_slots * sizeof *b->values);
     if (b->held)
@@ -389,11 +418,11 @@ static enum gram_status make_outside(struct gram_blocks *b, struct gram_error *e
         if (is_of(b, i, -1) && b->units[i]->is_in_memory && has_codes(b->units[i]))
             GRAM_TRY(code_slot(b, i, NULL, err));
     }
-    forget(b);
+    gram_blocks_forget(b);
     return GRAM_OK;
 }
 
-static enum gram_status embed(struct gram_blocks *b, struct gram_error *err)
+enum gram_status gram_blocks_embed(struct gram_blocks *b, struct gram_error *err)
 {
     for (size_t i = 0; i < b->q->ck.desc.n_slots; i++) {
         if (b->q->ck.desc.slots[i].kind == GRAM_KIND_EMBEDDING)
@@ -402,7 +431,7 @@ static enum gram_status embed(struct gram_blocks *b, struct gram_error *err)
     GRAM_TRY(gram_runner_embed(&b->runner, &b->boundary, err));
     if (b->floats)
         GRAM_TRY(gram_runner_embed(&b->runner, &b->wanted, err));
-    forget(b);
+    gram_blocks_forget(b);
     return GRAM_OK;
 }
 
@@ -429,7 +458,9 @@ static enum gram_status pass_block(struct gram_blocks *b, const struct gram_bloc
         status = bind_finished(b, block->layer, err);
     if (status == GRAM_OK && is_wanted_behind)
         status = leave(b, err);
-    forget(b);
+    if (b->kept.store)
+        gram_kept_release(b, block);
+    gram_blocks_forget(b);
     return status;
 }
 
@@ -447,10 +478,12 @@ enum gram_status gram_blocks_make(struct gram_blocks *b, struct gram_error *err)
     const int last = last_undone(b);
 
     GRAM_TRY(gram_checkpoint_open_unfinished(&b->made, gram_output_folder(b->q->output), err));
+    if (b->collects)
+        GRAM_TRY(gram_kept_collect(b, err));
     GRAM_TRY(make_outside(b, err));
     if (b->is_calibrated && last >= 0) {
         GRAM_TRY(gram_blocks_start(b, err));
-        GRAM_TRY(embed(b, err));
+        GRAM_TRY(gram_blocks_embed(b, err));
     }
     for (int i = 0; i <= last; i++)
         GRAM_TRY(pass_block(b, &b->graph.blocks[i], b->is_calibrated && i < last, err));

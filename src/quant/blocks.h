@@ -12,6 +12,7 @@
 #include "base/runtime.h"
 #include "calib/observe.h"
 #include "calib/runner.h"
+#include "calib/stats_file.h"
 #include "quant/job.h"
 #include "quant/transform.h"
 #include "quant/write.h"
@@ -32,12 +33,14 @@ struct gram_blocks {
     struct gram_unit **units;      /* [slots]: what becomes of the slot */
     struct gram_binding *bindings; /* [slots] */
     float **values;                /* [slots]: those of the block at hand, or NULL */
-    struct gram_method_options options;
     const struct gram_observer *observer; /* of static activations */
     struct gram_checkpoint made;   /* the output so far */
 
     bool is_calibrated, spills;
     char folder[4096];             /* for activations that spill */
+    struct gram_stats_file kept;  /* statistics come from here (kept.h); closed: the model is run */
+    bool collects;                /* and the file is to be made first, of this model */
+    char model_digest[GRAM_SHA256_HEX], kept_digest[GRAM_SHA256_HEX];
     struct gram_corpus corpus;
     struct gram_runner runner;
     struct gram_boundary boundary;
@@ -56,6 +59,12 @@ struct gram_blocks {
 /* Does the recipe need this at all? Marks the units that are made in memory. */
 bool gram_blocks_plan(struct quantize *q);
 
+/* Is the text run through the model? */
+static inline bool gram_blocks_runs(const struct gram_blocks *blocks)
+{
+    return blocks->is_calibrated || blocks->collects;
+}
+
 /* enum gram_need: what must be known of the inputs of a unit. */
 unsigned gram_blocks_needs(const struct gram_blocks *blocks, const struct gram_unit *unit);
 
@@ -66,6 +75,12 @@ void gram_blocks_close(struct gram_blocks *blocks);
 
 /* Open what running blocks takes; the output is open. */
 enum gram_status gram_blocks_start(struct gram_blocks *blocks, struct gram_error *err);
+/* Fill the boundary before the first block. */
+enum gram_status gram_blocks_embed(struct gram_blocks *blocks, struct gram_error *err);
+/* Done with the block at hand. */
+void gram_blocks_forget(struct gram_blocks *blocks);
+/* Give back what gram_blocks_start() opened. */
+void gram_blocks_stop(struct gram_blocks *blocks);
 /* Make every unit in memory that is not done. All others are written. */
 enum gram_status gram_blocks_make(struct gram_blocks *blocks, struct gram_error *err);
 

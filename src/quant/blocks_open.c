@@ -3,8 +3,7 @@
 #include <string.h>
 
 #include "base/checked.h"
-#include "quant/blocks.h"
-#include "quant/preflight.h"
+#include "quant/kept.h"
 
 enum { DEFAULT_CONTEXT = 2048 };
 
@@ -107,40 +106,35 @@ enum gram_status gram_blocks_start(struct gram_blocks *b, struct gram_error *err
                               b->folder, err);
 }
 
-static enum gram_status open_calibration(struct gram_blocks *b, struct gram_error *err)
+/* Where they come from; a file that is made by this very job is known by all else. */
+static const char *statistics_of(const struct gram_blocks *b)
 {
-    struct gram_preflight need;
-
-    GRAM_TRY(read_corpus(b, err));
-    warn_of_few_tokens(b);
-    gram_preflight_estimate(&need, b);
-    b->q->memory_estimate = need.memory;
-    if (b->q->options->memory && need.memory > b->q->options->memory)
-        return gram_fail(err, GRAM_EINVAL,
-                         "the job needs about %.0f MB of memory, and is allowed %.0f MB; calibrate on "
-                         "fewer tokens or shorter windows",
-                         (double)need.memory / 1e6, (double)b->q->options->memory / 1e6);
-    b->spills = need.spills;
-    return GRAM_OK;
+    return b->q->options->stats ? b->kept_digest : b->q->options->save_stats ? "kept" : "";
 }
 
 /* All that the bytes of a block depend on beside sources and recipe: floats are summed differently at
  * different levels, so the processor's is among them. */
 static void identify(struct gram_blocks *b)
 {
-    const struct gram_quantize_options *o = b->q->options;
+    const struct quantize *q = b->q;
+    const struct gram_quantize_options *o = q->options;
     struct gram_sha256 hash;
-    char text[512];
+    json_t *options =
+        q->transform ? gram_spec_json(&q->transform_options, &gram_transform_table, NULL) : NULL;
+    json_t *all = json_pack(
+        "{s:s, s:s, s:s, s:o*, s:s, s:I, s:b, s:s, s:b, s:I}", "corpus", b->corpus.hash, "statistics",
+        statistics_of(b), "transform", q->transform ? q->transform->about->name : "none", "options",
+        options, "cpu", gram_runtime_cpu(q->rt), "seed", (json_int_t)o->seed, "sequential",
+        o->sequential, "observer", b->observer->about->name, "drift", o->correct_drift,
+        "learn", (json_int_t)o->learn_epochs);
+    char *text = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
 
-    const int n = snprintf(
-        text, sizeof text, "%s %s %s %" PRId64 " %" PRIu64 " %a %d %" PRId64 " %d %s %d %" PRId64 " %d",
-        b->corpus.hash, b->q->transform ? b->q->transform->about->name : "none",
-        gram_runtime_cpu(b->q->rt), o->calibration_context, o->seed, o->damping, o->act_order,
-        o->iterations, o->sequential, b->observer->about->name, o->correct_drift,
-        o->learn_epochs, o->as_reference);
     gram_sha256_init(&hash);
-    gram_sha256_add(&hash, text, (size_t)n);
+    if (text)
+        gram_sha256_add(&hash, text, strlen(text));
     gram_sha256_hex(&hash, b->q->calibration);
+    free(text);
+    json_decref(all);
 }
 
 static bool take_tables(struct gram_blocks *b)
@@ -167,38 +161,62 @@ static bool take_tables(struct gram_blocks *b)
 
 static enum gram_status find_observer(struct gram_blocks *b, struct gram_error *err)
 {
-    const char *name = b->q->options->observer ? b->q->options->observer : "minmax";
+    const char *name = b->q->options->observer;
 
-    b->observer = gram_observer_find(name);
-    return b->observer ? GRAM_OK
-                       : gram_fail(err, GRAM_EINVAL,
-                                   "unknown observer '%.64s'; --help of quantize lists all", name);
+    return gram_observer_find(&b->observer, name ? name : "minmax", err);
+}
+
+static enum gram_status check_options(const struct gram_blocks *b, struct gram_error *err)
+{
+    const struct gram_quantize_options *o = b->q->options;
+    const struct gram_transform *transform = b->q->transform;
+    const char *who = who_needs(b);
+
+    if (who && !o->calibration && !o->stats)
+        return gram_fail(err, GRAM_EINVAL, "%s needs calibration: name a text file (--calib)", who);
+    if (o->save_stats && !o->calibration)
+        return gram_fail(err, GRAM_EINVAL, "statistics are collected on a text (--calib)");
+    if (o->learn_epochs > 0 && (o->stats || o->save_stats))
+        return gram_fail(err, GRAM_EUNSUPPORTED,
+                         "learning runs the text through whole blocks: it does not go with kept statistics");
+    if (transform && o->correct_drift)
+        return gram_fail(err, GRAM_EUNSUPPORTED,
+                         "drift is not corrected behind a transform; leave one of them");
+    return transform ? transform->check(&b->q->ck.desc, err) : GRAM_OK;
+}
+
+/* The text, or what was kept of one. */
+static enum gram_status open_calibration(struct gram_blocks *b, struct gram_error *err)
+{
+    const struct gram_quantize_options *o = b->q->options;
+
+    if (o->calibration)
+        GRAM_TRY(read_corpus(b, err));
+    if (o->stats || o->save_stats)
+        GRAM_TRY(gram_kept_open(b, err));
+    if (b->corpus.tokens > 0)
+        warn_of_few_tokens(b);
+    return GRAM_OK;
 }
 
 enum gram_status gram_blocks_open(struct gram_blocks *b, struct quantize *q, struct gram_error *err)
 {
-    *b = (struct gram_blocks){.q = q, .options = q->method_options};
+    const struct gram_quantize_options *o = q->options;
+
+    *b = (struct gram_blocks){.q = q};
+    b->is_calibrated = o->calibration && !o->stats && !o->save_stats && gram_blocks_plan(q);
     GRAM_TRY(find_observer(b, err));
-    const char *who = who_needs(b);
-    b->is_calibrated = q->options->calibration && gram_blocks_plan(q);
-    if (who && !b->is_calibrated)
-        return gram_fail(err, GRAM_EINVAL, "%s needs calibration: name a text file (--calib)", who);
-    if (q->transform && q->options->correct_drift)
-        return gram_fail(err, GRAM_EUNSUPPORTED,
-                         "drift is not corrected behind a transform; leave one of them");
-    if (q->transform)
-        GRAM_TRY(q->transform->check(&q->ck.desc, err));
+    GRAM_TRY(check_options(b, err));
     gram_kernels_init(&b->kernels, q->rt->cpu_flags);
     if (!take_tables(b))
         return gram_fail_memory(err, "the blocks");
     GRAM_TRY(gram_arch_build(&q->ck.desc, &b->graph, err));
-    if (b->is_calibrated)
-        GRAM_TRY(open_calibration(b, err));
+    GRAM_TRY(open_calibration(b, err));
     identify(b);
     return GRAM_OK;
 }
 
-void gram_blocks_close(struct gram_blocks *b)
+void gram_blocks_stop(struct gram_blocks *b)
 {
     gram_runner_close(&b->runner);
     gram_boundary_close(&b->boundary);
@@ -207,6 +225,12 @@ void gram_blocks_close(struct gram_blocks *b)
     gram_front_close(&b->front);
     gram_front_close(&b->wanted_front);
     gram_spares_close(&b->spares);
+}
+
+void gram_blocks_close(struct gram_blocks *b)
+{
+    gram_blocks_stop(b);
+    gram_stats_file_close(&b->kept);
     gram_corpus_reset(&b->corpus);
     gram_checkpoint_reset(&b->made);
     gram_graph_reset(&b->graph);

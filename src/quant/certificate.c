@@ -34,29 +34,55 @@ static const char *method_name(const struct gram_scheme *scheme, const struct gr
     return scheme->kind == GRAM_SCHEME_CODES ? method->about->name : NULL;
 }
 
+/* The options that the method takes; a scheme without codes has neither. */
+static void add_method(json_t *entry, const struct gram_scheme *scheme, const struct gram_choosing *how)
+{
+    if (scheme->kind != GRAM_SCHEME_CODES)
+        return;
+    json_object_set_new(entry, "method", json_string(how->method->about->name));
+    json_object_set_new(entry, "options",
+                        gram_spec_json(&how->options, &gram_method_table, how->method->about->name));
+}
+
+static json_t *rule_entry(const struct gram_rule *rule)
+{
+    char scheme[GRAM_SCHEME_NAME];
+
+    gram_scheme_name(scheme, &rule->scheme);
+    json_t *entry = json_pack("{s:s, s:s}", "pattern", rule->pattern, "scheme", scheme);
+    add_method(entry, &rule->scheme, &rule->how);
+    return entry;
+}
+
 static json_t *recipe_entry(const struct gram_recipe *recipe)
 {
     char scheme[GRAM_SCHEME_NAME];
     json_t *rules = json_array();
 
-    for (size_t i = 0; i < recipe->n_rules; i++) {
-        const struct gram_rule *rule = &recipe->rules[i];
-        gram_scheme_name(scheme, &rule->scheme);
-        json_array_append_new(rules, json_pack("{s:s, s:s, s:s?}", "pattern", rule->pattern,
-                                               "scheme", scheme, "method",
-                                               method_name(&rule->scheme, rule->method)));
-    }
+    for (size_t i = 0; i < recipe->n_rules; i++)
+        json_array_append_new(rules, rule_entry(&recipe->rules[i]));
     gram_scheme_name(scheme, &recipe->scheme);
-    return json_pack("{s:s?, s:s, s:o}", "scheme", recipe->has_scheme ? scheme : NULL, "method",
-                     recipe->method->about->name, "rules", rules);
+    json_t *entry = json_pack("{s:s?, s:o}", "scheme", recipe->has_scheme ? scheme : NULL, "rules", rules);
+    if (recipe->has_scheme)
+        add_method(entry, &recipe->scheme, &recipe->how);
+    return entry;
+}
+
+static uint64_t count_fallbacks(const struct gram_layout *layout)
+{
+    uint64_t n = 0;
+    for (int64_t i = 0; i < layout->n_units; i++)
+        n += layout->units[i].result.fell_back;
+    return n;
 }
 
 static json_t *totals_entry(const struct gram_certificate *c)
 {
     const struct gram_layout *layout = c->layout;
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:f}", "linears", (json_int_t)c->linears, "kept",
-                     (json_int_t)c->kept, "parameters", (json_int_t)layout->parameters,
-                     "bytes_before", (json_int_t)layout->bytes_before, "bytes_after",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "linears", (json_int_t)c->linears,
+                     "kept", (json_int_t)c->kept, "fallbacks", (json_int_t)count_fallbacks(layout),
+                     "parameters", (json_int_t)layout->parameters, "bytes_before",
+                     (json_int_t)layout->bytes_before, "bytes_after",
                      (json_int_t)layout->bytes_after, "bits_per_weight",
                      8.0 * (double)layout->bytes_after / (double)layout->parameters);
 }
@@ -127,18 +153,44 @@ static void add_tensors(json_t *root, const struct gram_layout *layout)
     json_object_set_new(root, "kept", kept);
 }
 
+/* What was chosen in each block; one that was not rewritten has an empty note. */
+static json_t *notes_entry(const struct gram_layout *layout)
+{
+    json_t *notes = json_array();
+    for (int i = 0; i < layout->n_notes; i++)
+        json_array_append_new(notes, json_string(layout->notes[i]));
+    return notes;
+}
+
+static void add_transform(json_t *root, const struct gram_certificate *c)
+{
+    const char *name;
+
+    if (!c->transform)
+        return;
+    name = c->transform->about->name;
+    json_object_set_new(root, "transform",
+                        json_pack("{s:s, s:o, s:o}", "name", name, "options",
+                                  gram_spec_json(c->transform_options, &gram_transform_table, name), "blocks",
+                                  notes_entry(c->layout)));
+}
+
 static void add_calibration(json_t *root, const struct gram_certificate *c)
 {
+    const bool is_kept = c->asked->stats || c->asked->save_stats;
     const struct gram_corpus *corpus = c->corpus;
 
-    if (c->transform)
-        json_object_set_new(root, "transform", json_string(c->transform->about->name));
     if (!corpus)
         return;
-    json_t *entry = json_pack("{s:I, s:I, s:s}", "tokens", (json_int_t)corpus->tokens, "windows",
-                              (json_int_t)corpus->n_windows, "sha256", corpus->hash);
+    json_t *entry =
+        json_pack("{s:I, s:I, s:s, s:b, s:b, s:s*}", "tokens", (json_int_t)corpus->tokens,
+                  "windows", (json_int_t)corpus->n_windows, "sha256", corpus->hash, "sequential",
+                  c->asked->sequential && !is_kept, "drift_corrected", c->asked->correct_drift,
+                  "observer", c->observer);
     if (entry)
         add_count(entry, "records", (uint64_t)corpus->records);
+    if (entry && is_kept)
+        json_object_set_new(entry, "kept", json_true());
     json_object_set_new(root, "calibration", entry);
 }
 
@@ -160,6 +212,7 @@ enum gram_status gram_certificate_print(const struct gram_certificate *c, char *
                   source_entry(c), "recipe", recipe_entry(c->recipe), "totals", totals_entry(c));
     *out = NULL;
     if (root) {
+        add_transform(root, c);
         add_calibration(root, c);
         add_tensors(root, c->layout);
         add_files(root, c->written);

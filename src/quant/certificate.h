@@ -15,18 +15,22 @@
  * {
  *   "gram": version, "kind": "quantize",
  *   "source": {"name", "architecture", "files": [{"name", "bytes", "sha256"}]},
- *   "recipe": {"scheme", "method", "rules": [{"pattern", "scheme", "method"}]},
- *   "transform": name,                                          if there was one
- *   "calibration": {"tokens", "windows", "records", "sha256"},   if there was one; the hash of ids and cuts
- *   "totals": {"linears", "kept", "parameters", "bytes_before", "bytes_after", "bits_per_weight"},
- *   "tensors": [{"name", "op", "scheme", "method", "scale_dtype", "shape", "mse", "relative_error",
- * "snr_db", "output_mse", "tokens", "damping", "fallback", "clipped_scales", "nonfinite"}],   what was
- * changed; the last six only if there was such a thing
- *   "kept": [name], "files": [{"name", "bytes", "sha256"}]          all others of the folder
+ *   "recipe": {"scheme", "method", "options", "rules": [{"pattern", "scheme", "method", "options"}]},
+ *   "transform": {"name", "options", "blocks": [what was chosen in each]},
+ *   "calibration": {"tokens", "windows", "records", "sha256" (of ids and cuts), "sequential",
+ *     "drift_corrected", "observer" (of static activations), "kept" (statistics of the float model)},
+ *   "totals": {"linears", "kept", "fallbacks", "parameters", "bytes_before", "bytes_after",
+ *     "bits_per_weight"},
+ *   "tensors" (what was changed): [{"name", "op", "scheme", "method", "scale_dtype", "shape", "mse",
+ *     "relative_error", "snr_db", "output_mse", "tokens", "damping", "fallback", "clipped_scales",
+ *     "nonfinite"}],
+ *   "kept" (what was not): [name],
+ *   "files" (all others of the folder): [{"name", "bytes", "sha256"}]
  * }
- * output_mse is the mean over calibration tokens and outputs of the squared error of the output.
- * relative_error is |w - w'| / |w| (Frobenius norms), snr_db = -20 log10 of it; absent where it is
- * not finite.
+ * What there was no such thing of is absent. options hold all that the method or transform takes, also
+ * where they are the defaults. output_mse is the mean over calibration tokens and outputs of the squared
+ * error of the output, relative_error is |w - w'| / |w| (Frobenius norms), snr_db = -20 log10 of it; absent
+ * where it is not finite.
  */
 struct gram_certificate {
     const char *source_name;
@@ -38,7 +42,9 @@ struct gram_certificate {
     uint64_t linears, kept;
     const struct gram_transform *transform; /* NULL: none */
     const struct gram_corpus *corpus;       /* NULL: not calibrated */
-    const struct gram_method_options *options;
+    const struct gram_transform_options *transform_options;
+    const struct gram_quantize_options *asked;
+    const char *observer; /* of static activations; NULL: there are none */
 };
 
 /* *out is yours, free() it. */

@@ -103,7 +103,7 @@ static struct gram_coding coding_of(struct gram_blocks *b, size_t slot, const st
                     .rows = at->rows,
                     .cols = at->cols,
                     .stats = stats,
-                    .options = &b->options,
+                    .options = &b->units[slot]->how.options,
                     .pool = b->q->rt->pool,
                     .kernels = &b->kernels,
                     .scratch = &b->scratch},

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "quant/blocks.h"
 #include "quant/certificate.h"
+#include "quant/preflight.h"
 
 void gram_quantize_warn(const struct quantize *q, const char *format, const char *a, const char *b)
 {
@@ -25,21 +26,13 @@ static enum gram_status read_options(struct quantize *q, struct gram_error *err)
 {
     const struct gram_quantize_options *o = q->options;
 
-    q->method_options = (struct gram_method_options)GRAM_METHOD_OPTIONS_INIT;
-    q->method_options.damping = o->damping;
-    q->method_options.act_order = o->act_order;
-    q->method_options.iterations = o->iterations;
-    q->method_options.seed = o->seed;
-    if (o->as_reference) {
-        q->method_options.static_groups = q->method_options.mse_steps = false;
-        q->method_options.iterations = -1;
-    }
     q->transform_options = (struct gram_transform_options)GRAM_TRANSFORM_OPTIONS_INIT;
     q->transform_options.seed = o->seed;
     q->transform_options.as_reference = o->as_reference;
     if (!(o->damping > 0.0 && o->damping <= 1.0))
         return gram_fail(err, GRAM_EINVAL, "damping is %g, must be above 0 and at most 1", o->damping);
-    return gram_transform_find(&q->transform, o->transform ? o->transform : "none", err);
+    return gram_transform_read(&q->transform, &q->transform_options,
+                               o->transform ? o->transform : "none", err);
 }
 
 /* No block runs the head, so nothing is known of what it reads. */
@@ -102,6 +95,22 @@ static char *source_name(const struct quantize *q)
     return name;
 }
 
+/* What the job knows of inputs is from this much text. */
+static const struct gram_corpus *corpus_of(const struct quantize *q)
+{
+    return q->blocks && q->blocks->corpus.tokens > 0 ? &q->blocks->corpus : NULL;
+}
+
+/* Of static activations; NULL if there are none. */
+static const char *observer_name(const struct quantize *q)
+{
+    for (size_t i = 0; i < q->ck.desc.n_slots; i++) {
+        if (q->blocks && q->assigned[i].scheme.is_static)
+            return q->blocks->observer->about->name;
+    }
+    return NULL;
+}
+
 static enum gram_status certify(struct quantize *q, struct gram_error *err)
 {
     struct gram_certificate certificate = {
@@ -111,8 +120,10 @@ static enum gram_status certify(struct quantize *q, struct gram_error *err)
         .layout = &q->layout,
         .written = &q->written,
         .transform = q->transform,
-        .corpus = q->blocks && q->blocks->is_calibrated ? &q->blocks->corpus : NULL,
-        .options = &q->method_options,
+        .corpus = corpus_of(q),
+        .transform_options = &q->transform_options,
+        .asked = q->options,
+        .observer = observer_name(q),
     };
     char *name = source_name(q), *text = NULL;
 
@@ -170,6 +181,11 @@ static bool is_finished(struct quantize *q)
 static enum gram_status open_blocks(struct quantize *q, struct gram_error *err)
 {
     if (!gram_blocks_plan(q)) {
+        if (q->options->stats || q->options->save_stats)
+            return gram_fail(err, GRAM_EINVAL,
+                             "statistics are of use to calibrated methods and to transforms, and "
+                             "this recipe has "
+                             "neither");
         if (q->options->calibration)
             gram_quantize_warn(q, "%s: is not read: no linear of this recipe is calibrated%s",
                                q->options->calibration, "");
@@ -183,6 +199,7 @@ static enum gram_status run(struct quantize *q, struct gram_error *err)
 {
     GRAM_TRY(open_source(q, err));
     GRAM_TRY(open_blocks(q, err));
+    GRAM_TRY(gram_preflight(q, err));
     gram_stream_init(&q->stream, q->ck.store, q->rt->pool, q->job, q->source_hash,
                      q->layout.bytes_before);
     GRAM_TRY(gram_output_open(&q->output, q->out, q->options->force, err));
@@ -206,9 +223,10 @@ static void fill_report(const struct quantize *q, struct gram_quantize_report *r
     *report = (struct gram_quantize_report){
         .bytes_before = q->layout.bytes_before,
         .bytes_after = q->layout.bytes_after,
-        .memory_estimate = q->memory_estimate,
+        .estimate = q->need,
+        .memory_peak = (uint64_t)gram_memory_peak(),
     };
-    if (q->blocks && q->blocks->is_calibrated) {
+    if (corpus_of(q)) {
         report->calibration_tokens = (uint64_t)q->blocks->corpus.tokens;
         report->calibration_windows = q->blocks->corpus.n_windows;
     }

@@ -21,11 +21,10 @@ struct quantize {
     struct gram_assignment *assigned; /* [slots] */
     const struct gram_transform *transform; /* NULL: none */
     struct gram_transform_options transform_options;
-    struct gram_method_options method_options;
     struct gram_layout layout;
     struct gram_blocks *blocks;       /* NULL: all of it streams */
     char calibration[GRAM_SHA256_HEX]; /* hash of the tokens and of all options; "" if it streams */
-    uint64_t memory_estimate;
+    struct gram_estimate need;
     struct gram_output *output;
     struct gram_stream stream;
     char (*source_hash)[GRAM_SHA256_HEX]; /* [files] */

@@ -72,6 +72,12 @@ enum gram_status gram_journal_add(struct gram_output *output, const struct gram_
                 err);
 }
 
+enum gram_status gram_journal_add_note(struct gram_output *output, int layer, const char *text,
+                                       struct gram_error *err)
+{
+    return note(output, json_pack("{s:i, s:s}", "layer", layer, "note", text), err);
+}
+
 /* ---- reading ---- */
 
 static double get_double(const json_t *line, const char *key)
@@ -103,6 +109,15 @@ static void take_result(struct gram_unit *unit, const json_t *line)
     r.tokens = (uint64_t)json_integer_value(json_object_get(line, "tokens"));
     r.fell_back = json_is_true(json_object_get(line, "fell_back"));
     unit->result = r;
+}
+
+static void take_note(struct gram_layout *layout, const json_t *line)
+{
+    const char *text = json_string_value(json_object_get(line, "note"));
+    const json_int_t layer = json_integer_value(json_object_get(line, "layer"));
+
+    if (text && layer >= 0 && layer < layout->n_notes)
+        snprintf(layout->notes[layer], sizeof layout->notes[layer], "%s", text);
 }
 
 /* Units were finished in the order of the layout, so the one that is looked for is mostly the next.
@@ -154,6 +169,8 @@ enum gram_status gram_journal_read(const char *text, const struct gram_fingerpri
         }
         if (is_first)
             *changed = what_differs(line, fingerprint);
+        else if (json_object_get(line, "note"))
+            take_note(layout, line);
         else
             take_line(layout, line, &next);
         is_first = false;

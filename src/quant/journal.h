@@ -30,6 +30,9 @@ enum gram_status gram_journal_read(const char *text, const struct gram_fingerpri
 enum gram_status gram_journal_begin(struct gram_output *output,
                                     const struct gram_fingerprint *fingerprint,
                                     struct gram_error *err);
+/* What a transform chose in a block: before the units of this block. */
+enum gram_status gram_journal_add_note(struct gram_output *output, int layer, const char *note,
+                                       struct gram_error *err);
 enum gram_status gram_journal_add(struct gram_output *output, const struct gram_unit *unit,
                                   struct gram_error *err);
 

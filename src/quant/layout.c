@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "base/checked.h"
-#include "formats/bitsandbytes.h"
-#include "formats/compressed_tensors.h"
+#include "formats/stored_parts.h"
 #include "formats/safetensors.h"
 #include "tensor/dtype.h"
 
@@ -61,19 +60,14 @@ static enum gram_dtype scale_dtype_of(const struct gram_recipe *recipe, enum gra
     return weight == GRAM_F64 ? GRAM_F32 : weight;
 }
 
-_Static_assert((int)GRAM_N_PART <= (int)GRAM_MAX_PARTS && (int)GRAM_BNB_N_PART <= (int)GRAM_MAX_PARTS,
-               "room for the parts of every container");
-
 static bool describe_codes(struct gram_unit *unit, struct gram_arena *arena)
 {
     const struct gram_scheme *scheme = &unit->how.scheme;
     const struct gram_weight_slot *slot = unit->slot;
 
     unit->scale_dtype = gram_scheme_grid(scheme, unit->scale_dtype).scale_dtype;
-    if (strcmp(gram_scheme_container(scheme), "bitsandbytes") == 0)
-        return gram_bnb_parts(unit->parts, scheme, slot->module, slot->rows, slot->cols, arena);
-    return gram_compressed_parts(unit->parts, scheme, slot->module, slot->rows, slot->cols,
-                                 unit->scale_dtype, arena);
+    return gram_scheme_parts(unit->parts, scheme, slot->module, slot->rows, slot->cols, unit->scale_dtype,
+                             arena);
 }
 
 static bool describe_unit(struct gram_unit *unit, const struct gram_recipe *recipe,
@@ -282,7 +276,9 @@ enum gram_status gram_layout_make(struct gram_layout *layout, const struct gram_
 
     if (max_shard_bytes == 0 || max_shard_bytes > INT64_MAX)
         return gram_fail(err, GRAM_EINVAL, "the largest shard must have at least 1 byte");
-    if (!make_units(&making) || !make_shards(layout, max_shard_bytes))
+    layout->n_notes = (int)ck->desc.hp.layers;
+    layout->notes = gram_arena_take(&layout->arena, (size_t)ck->desc.hp.layers, sizeof *layout->notes);
+    if (!layout->notes || !make_units(&making) || !make_shards(layout, max_shard_bytes))
         return gram_fail_memory(err, "the layout of the output");
     return GRAM_OK;
 }
@@ -299,6 +295,21 @@ void gram_layout_reset(struct gram_layout *layout)
     *layout = (struct gram_layout){0};
 }
 
+static void hash_assignment(struct gram_sha256 *hash, const struct gram_assignment *how)
+{
+    char line[GRAM_SCHEME_NAME + 16], scheme[GRAM_SCHEME_NAME];
+    json_t *options = how->method ? gram_spec_json(&how->options, &gram_method_table, NULL) : NULL;
+    char *text = json_dumps(options, JSON_COMPACT | JSON_SORT_KEYS);
+
+    gram_scheme_name(scheme, &how->scheme);
+    snprintf(line, sizeof line, "%s %s\n", scheme, how->method ? how->method->about->name : "-");
+    gram_sha256_add(hash, line, strlen(line));
+    if (text)
+        gram_sha256_add(hash, text, strlen(text));
+    free(text);
+    json_decref(options);
+}
+
 void gram_layout_hash(const struct gram_layout *layout, char hex[GRAM_SHA256_HEX])
 {
     struct gram_sha256 hash;
@@ -306,13 +317,7 @@ void gram_layout_hash(const struct gram_layout *layout, char hex[GRAM_SHA256_HEX
     gram_sha256_init(&hash);
     for (int i = 0; i < layout->n_shards; i++)
         gram_sha256_add(&hash, layout->shards[i].header.at, layout->shards[i].header.len);
-    for (int64_t i = 0; i < layout->n_units; i++) {
-        const struct gram_unit *unit = &layout->units[i];
-        char line[GRAM_SCHEME_NAME + 16], scheme[GRAM_SCHEME_NAME];
-        gram_scheme_name(scheme, &unit->how.scheme);
-        snprintf(line, sizeof line, "%s %s\n", scheme,
-                 unit->how.method ? unit->how.method->about->name : "-");
-        gram_sha256_add(&hash, line, strlen(line));
-    }
+    for (int64_t i = 0; i < layout->n_units; i++)
+        hash_assignment(&hash, &layout->units[i].how);
     gram_sha256_hex(&hash, hex);
 }

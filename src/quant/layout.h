@@ -61,6 +61,8 @@ struct gram_shard {
     char hash[GRAM_SHA256_HEX];
 };
 
+enum { GRAM_NOTE_SIZE = 160 };
+
 struct gram_layout {
     struct gram_unit *units;
     int64_t n_units;
@@ -68,6 +70,8 @@ struct gram_layout {
     int n_shards;
     uint64_t bytes_before, bytes_after; /* of tensors */
     uint64_t parameters;
+    char (*notes)[GRAM_NOTE_SIZE]; /* [n_notes]: what a transform chose in each block; "" where it did not */
+    int n_notes;
     struct gram_arena arena;
 };
 

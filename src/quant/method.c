@@ -1,8 +1,9 @@
 /* The registry of methods, and the search that they share. */
 #include "quant/method.h"
 
-#include <stdio.h>
-#include <string.h>
+#include <stddef.h>
+
+#include "base/named.h"
 
 static const struct gram_choice choices[] = {
     {"rtn", "round to nearest on the full range of the weights"},
@@ -26,6 +27,38 @@ static const struct gram_method methods[] = {
     {&choices[6], "mse",    GRAM_NEED_GRAM, gram_solve_autoround, 0,              NULL},
 };
 
+static const struct gram_option options[] = {
+    {"damping", "X", "gptq ldlq", "added to the diagonal of X'X, as a share of its mean [0.01]"},
+    {"act-order", NULL, "gptq ldlq gpfq", "columns with large inputs first [on]"},
+    {"static-groups", NULL, "gptq ldlq gpfq", "steps are found before the first column is rounded [on]"},
+    {"mse-steps", NULL, "gptq ldlq gpfq autoround", "steps by search, not by the range of the weights [on]"},
+    {"block", "N", "gptq ldlq gpfq", "columns that are rounded before the others are corrected [128]"},
+    {"iterations", "N", "gptq ldlq gpfq hqq autoround", "-1 for none, 0 for the method's own [0]"},
+    {"reference", NULL, "gptq ldlq", "as the reference: no-static-groups,no-mse-steps,iterations=-1"},
+    {NULL, NULL, NULL, NULL},
+};
+
+/* clang-format off */
+#define AT(field) offsetof(struct gram_method_options, field)
+static const struct gram_field fields[] = {
+    {.type = GRAM_FIELD_REAL, .offset = AT(damping), .low = 1e-9, .high = 1},
+    {.type = GRAM_FIELD_FLAG, .offset = AT(act_order)},
+    {.type = GRAM_FIELD_FLAG, .offset = AT(static_groups)},
+    {.type = GRAM_FIELD_FLAG, .offset = AT(mse_steps)},
+    {.type = GRAM_FIELD_COUNT, .offset = AT(block), .low = 1, .high = 1 << 24},
+    {.type = GRAM_FIELD_COUNT, .offset = AT(iterations), .low = -1, .high = 1e6},
+    {.type = GRAM_FIELD_ALIAS, .alias = ":no-static-groups,no-mse-steps,iterations=-1"},
+};
+#undef AT
+/* clang-format on */
+
+const struct gram_spec_table gram_method_table = {"method", options, fields};
+
+const struct gram_option *gram_method_option_list(void)
+{
+    return options;
+}
+
 const struct gram_choice *gram_methods(void)
 {
     return choices;
@@ -34,18 +67,21 @@ const struct gram_choice *gram_methods(void)
 enum gram_status gram_method_find(const struct gram_method **out, const char *name,
                                   struct gram_error *err)
 {
-    char names[256] = "";
-    size_t at = 0;
+    size_t at;
 
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-        if (strcmp(methods[i].about->name, name) == 0) {
-            *out = &methods[i];
-            return GRAM_OK;
-        }
-        at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "",
-                               methods[i].about->name);
-    }
-    return gram_fail(err, GRAM_EINVAL, "unknown method '%.64s'; there are %s", name, names);
+    GRAM_TRY(gram_named_find(&at, choices, sizeof choices[0], "method", name, err));
+    *out = &methods[at];
+    return GRAM_OK;
+}
+
+enum gram_status gram_method_read(const struct gram_method **out, struct gram_method_options *o,
+                                  const char *text, struct gram_error *err)
+{
+    char name[64];
+
+    snprintf(name, sizeof name, "%.*s", (int)gram_spec_name(text), text);
+    GRAM_TRY(gram_method_find(out, name, err));
+    return gram_spec_read(o, &gram_method_table, (*out)->about->name, text, err);
 }
 
 struct gram_step gram_method_try(const struct gram_method *method, const struct gram_grid *grid,

@@ -10,6 +10,7 @@
 #include <gram/quantize.h>
 #include "base/error.h"
 #include "quant/solver.h"
+#include "quant/spec.h"
 #include "tensor/grid.h"
 #include "tensor/scheme.h"
 
@@ -32,6 +33,11 @@ enum { GRAM_MSE_TRIES = 50 };
 /* GRAM_EINVAL, with the names that there are, for an unknown one. */
 enum gram_status gram_method_find(const struct gram_method **out, const char *name,
                                   struct gram_error *err);
+
+/* The same with options behind the name, which are set in *options: "gptq:block=64". */
+enum gram_status gram_method_read(const struct gram_method **out, struct gram_method_options *options,
+                                  const char *text, struct gram_error *err);
+extern const struct gram_spec_table gram_method_table; /* of struct gram_method_options */
 
 /* Solvers know integer grids alone. */
 static inline bool gram_method_takes(const struct gram_method *method,

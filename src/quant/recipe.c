@@ -9,11 +9,11 @@
 
 enum { MAX_RULES = 100000, MAX_PATTERN = 512 };
 
-static enum gram_status set_method(const struct gram_method **out, const char *name,
-                                   const char *where, struct gram_error *err)
+static enum gram_status set_method(struct gram_choosing *out, const char *name, const char *where,
+                                   struct gram_error *err)
 {
     struct gram_error inner;
-    if (gram_method_find(out, name, &inner) != GRAM_OK)
+    if (gram_method_read(&out->method, &out->options, name, &inner) != GRAM_OK)
         return gram_fail(err, GRAM_EINVAL, "%s%s", where, inner.message);
     return GRAM_OK;
 }
@@ -51,12 +51,12 @@ static enum gram_status add_rule(struct gram_recipe *r, const char *pattern, con
     if (!pattern[0] || strlen(pattern) > MAX_PATTERN)
         return gram_fail(err, GRAM_EINVAL, "%sa pattern has from 1 to %d characters", at->text,
                          MAX_PATTERN);
-    *rule = (struct gram_rule){.pattern = gram_arena_str(arena, pattern)};
+    *rule = (struct gram_rule){.pattern = gram_arena_str(arena, pattern), .how.options = r->defaults};
     if (!rule->pattern)
         return gram_fail_memory(err, "the recipe");
     GRAM_TRY(set_scheme(&rule->scheme, scheme, at->text, err));
     if (method)
-        GRAM_TRY(set_method(&rule->method, method, at->text, err));
+        GRAM_TRY(set_method(&rule->how, method, at->text, err));
     r->n_rules++;
     return GRAM_OK;
 }
@@ -122,7 +122,7 @@ static enum gram_status read_file(struct gram_recipe *r, const json_t *file, con
     if (scheme)
         GRAM_TRY(set_scheme(&r->scheme, scheme, at.text, err));
     if (method)
-        GRAM_TRY(set_method(&r->method, method, at.text, err));
+        GRAM_TRY(set_method(&r->how, method, at.text, err));
     for (size_t i = 0; i < n; i++)
         GRAM_TRY(read_rule(r, json_array_get(rules, i), i, where, arena, err));
     return GRAM_OK;
@@ -144,19 +144,26 @@ static enum gram_status load_file(struct gram_recipe *r,
     return status;
 }
 
+/* What there is before anything is read. */
+static enum gram_status start(struct gram_recipe *r, struct gram_error *err)
+{
+    r->how.options = r->defaults;
+    return gram_method_find(&r->how.method, "rtn", err);
+}
+
 static void fill_in_methods(struct gram_recipe *r)
 {
     for (size_t i = 0; i < r->n_rules; i++) {
-        if (!r->rules[i].method)
-            r->rules[i].method = r->method;
+        if (!r->rules[i].how.method)
+            r->rules[i].how = r->how;
     }
 }
 
 enum gram_status gram_recipe_parse(struct gram_recipe *r, const json_t *file, const char *where,
                                    struct gram_arena *arena, struct gram_error *err)
 {
-    *r = (struct gram_recipe){.scale_dtype = GRAM_N_DTYPE};
-    GRAM_TRY(gram_method_find(&r->method, "rtn", err));
+    *r = (struct gram_recipe){.scale_dtype = GRAM_N_DTYPE, .defaults = GRAM_METHOD_OPTIONS_INIT};
+    GRAM_TRY(start(r, err));
     GRAM_TRY(read_file(r, file, where, 0, arena, err));
     fill_in_methods(r);
     return GRAM_OK;
@@ -174,20 +181,38 @@ static enum gram_status read_scale_dtype(struct gram_recipe *r, const char *name
     return gram_fail(err, GRAM_EINVAL, "scale dtype '%.32s' must be f32, f16 or bf16", name);
 }
 
+static struct gram_method_options defaults_of(const struct gram_quantize_options *o)
+{
+    struct gram_method_options defaults = GRAM_METHOD_OPTIONS_INIT;
+
+    defaults.damping = o->damping;
+    defaults.act_order = o->act_order;
+    defaults.iterations = o->iterations;
+    defaults.seed = o->seed;
+    if (o->as_reference) {
+        defaults.static_groups = defaults.mse_steps = false;
+        defaults.iterations = -1;
+    }
+    return defaults;
+}
+
 enum gram_status gram_recipe_read(struct gram_recipe *r,
                                   const struct gram_quantize_options *options,
                                   struct gram_arena *arena, struct gram_error *err)
 {
-    *r = (struct gram_recipe){.quantize_lm_head = options->quantize_lm_head};
-    GRAM_TRY(gram_method_find(&r->method, "rtn", err));
+    *r = (struct gram_recipe){.quantize_lm_head = options->quantize_lm_head,
+                              .defaults = defaults_of(options)};
+    GRAM_TRY(start(r, err));
     GRAM_TRY(read_scale_dtype(r, options->scale_dtype, err));
     GRAM_TRY(load_file(r, options, arena, err));
     if (options->scheme) {
         GRAM_TRY(set_scheme(&r->scheme, options->scheme, "", err));
         r->has_scheme = true;
     }
-    if (options->method)
-        GRAM_TRY(set_method(&r->method, options->method, "", err));
+    if (options->method) {
+        r->how.options = r->defaults;
+        GRAM_TRY(set_method(&r->how, options->method, "", err));
+    }
     for (size_t i = 0; i < options->n_rules; i++) {
         const struct gram_recipe_rule *rule = &options->rules[i];
         const struct place at = rule_at("", i);

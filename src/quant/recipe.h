@@ -12,16 +12,23 @@
 #include "quant/method.h"
 #include "tensor/scheme.h"
 
+/* A method and the options that it is to be used with. */
+struct gram_choosing {
+    const struct gram_method *method;
+    struct gram_method_options options;
+};
+
 struct gram_rule {
     const char *pattern; /* fnmatch on the op name */
     struct gram_scheme scheme;
-    const struct gram_method *method;
+    struct gram_choosing how;
 };
 
 struct gram_recipe {
     struct gram_scheme scheme; /* for what no rule names */
     bool has_scheme;
-    const struct gram_method *method;
+    struct gram_choosing how;
+    struct gram_method_options defaults; /* of methods that say nothing else */
     struct gram_rule *rules;
     size_t n_rules;
     bool quantize_lm_head;
@@ -32,6 +39,7 @@ struct gram_recipe {
 struct gram_assignment {
     struct gram_scheme scheme;
     const struct gram_method *method; /* NULL unless the scheme has codes */
+    struct gram_method_options options;
 };
 
 /* From the options; strings are copied to `arena`. GRAM_EINVAL, and what reading the file returns.

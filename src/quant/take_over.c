@@ -81,13 +81,11 @@ static enum gram_status open_shards(struct quantize *q, struct gram_error *err)
 static enum gram_status check_space(const struct quantize *q, struct gram_error *err)
 {
     const uint64_t room = gram_output_free_bytes(q->output);
-    uint64_t need = gram_sidecar_bytes(q->ck.path) + SLACK_BYTES;
+    uint64_t need = q->need.disk + SLACK_BYTES;
     uint64_t there = 0;
 
-    for (int i = 0; i < q->layout.n_shards; i++) {
-        need += q->layout.shards[i].bytes;
+    for (int i = 0; i < q->layout.n_shards; i++)
         there += gram_output_allocated(&q->layout.shards[i].file);
-    }
     need -= there < need ? there : need;
     need += need / 20; /* what else is written meanwhile */
     if (need <= room)

@@ -9,6 +9,7 @@
 #include <gram/quantize.h>
 #include "arch/arch.h"
 #include "calib/runner.h"
+#include "quant/layout.h"
 #include "quant/recipe.h"
 
 /* Weights in memory as f32, by slot; those that are not at hand are NULL. Matrices [rows][cols]. */
@@ -20,7 +21,7 @@ struct gram_weights {
 struct gram_transform_options {
     double alpha;     /* smoothquant: share of the difficulty that weights take over; < 0: searched in each
                          place, 0.5 as_reference [-1] */
-    int grid;         /* awq: ratios tried [20] */
+    int64_t grid;     /* awq: ratios tried [20] */
     bool clip;        /* awq: search for clipping too, which is no longer the same function [true] */
     uint64_t seed;    /* rotate: of the signs */
     bool as_reference; /* no more places than the reference implementation: smoothquant behind norms alone,
@@ -38,7 +39,7 @@ struct gram_transform_call {
     const struct gram_assignment *assigned;   /* [slots]: the schemes that weights will have */
     const struct gram_transform_options *options;
     struct gram_pool *pool;
-    char note[160];                           /* out: what was chosen, for the report; "" */
+    char note[GRAM_NOTE_SIZE];                /* out: what was chosen, for the report; "" */
 };
 
 /* Refuse a model that it cannot rewrite, with a sentence. */
@@ -52,6 +53,7 @@ struct gram_transform {
     bool rewrites_outside; /* is applied to layer -1 too, before the blocks */
     bool unties; /* a head that is the embedding becomes a weight of its own, filled from it: desc, graph and
                     weights are those of an untied model (gram_arch_untie()) */
+    int64_t (*tries)(const struct gram_transform_options *options); /* trials of each place; NULL: none */
     gram_transform_check_fn *check;
     gram_transform_apply_fn *apply;
 };
@@ -62,5 +64,10 @@ gram_transform_apply_fn gram_smoothquant_apply, gram_awq_apply, gram_rotate_appl
 /* GRAM_EINVAL, with the names that there are, for an unknown one. "none" gives NULL. */
 enum gram_status gram_transform_find(const struct gram_transform **out, const char *name,
                                      struct gram_error *err);
+/* The same with options behind the name, which are set in *options: "smoothquant:alpha=0.7". */
+enum gram_status gram_transform_read(const struct gram_transform **out,
+                                     struct gram_transform_options *options, const char *text,
+                                     struct gram_error *err);
+extern const struct gram_spec_table gram_transform_table; /* of struct gram_transform_options */
 
 #endif

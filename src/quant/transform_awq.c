@@ -36,11 +36,11 @@ static void scales_for(struct scaling *job, double ratio)
 
 static double best_ratio(struct scaling *job, struct gram_trial *trial)
 {
-    const int grid = job->call->options->grid;
+    const int64_t grid = job->call->options->grid;
     double least = INFINITY, best = 0;
 
-    for (int i = 0; i < grid; i++) {
-        const double ratio = (double)i / grid;
+    for (int64_t i = 0; i < grid; i++) {
+        const double ratio = (double)i / (double)grid;
         scales_for(job, ratio);
         const double error = gram_trial_error(trial, job->s);
         if (error < least) {

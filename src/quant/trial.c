@@ -28,13 +28,14 @@ static void sample_open(struct gram_trial_sample *sample, const struct gram_tria
 
     *sample = (struct gram_trial_sample){
         .scheme = scheme,
-        .grid = gram_scheme_grid(scheme, GRAM_F32),
         .w = call->weights->values[slot],
         .rows = call->weights->desc->slots[slot].rows,
-        .span = gram_scheme_span(scheme, trial->at->cols),
     };
-    sample->taken =
-        scheme->kind == GRAM_SCHEME_CODES ? gram_min_i64(sample->rows, MOST_ROWS) : 0;
+    if (scheme->kind != GRAM_SCHEME_CODES)
+        return; /* stays float: no rows are taken */
+    sample->grid = gram_scheme_grid(scheme, GRAM_F32);
+    sample->span = gram_scheme_span(scheme, trial->at->cols);
+    sample->taken = gram_min_i64(sample->rows, MOST_ROWS);
 }
 
 bool gram_trial_open(struct gram_trial *trial, const struct gram_transform_call *call,

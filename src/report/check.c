@@ -135,8 +135,60 @@ static enum gram_status check_hash(struct check *c, const char *dir, const char 
     return status;
 }
 
-/* Output files with their hashes, as the certificate lists them. */
-static enum gram_status check_certificate(struct check *c, const char *dir, struct gram_error *err)
+/* A count in the certificate's totals against what is there. */
+static enum gram_status check_total(const json_t *totals, const char *key, uint64_t found, const char *path,
+                                    struct gram_error *err)
+{
+    int64_t stated;
+
+    GRAM_TRY(gram_json_int(totals, key, 0, INT64_MAX, (int64_t)found, &stated, path, err));
+    if ((uint64_t)stated == found)
+        return GRAM_OK;
+    return gram_fail(err, GRAM_EFORMAT, "%s: totals.%s is %" PRId64 ", and there are %" PRIu64,
+                     path, key, stated, found);
+}
+
+/* Totals against what is said of the tensors, and against the bytes of those that are stored. */
+static enum gram_status check_totals(const json_t *root, const struct gram_store *store, const char *path,
+                                     struct gram_error *err)
+{
+    const json_t *totals = json_object_get(root, "totals");
+    uint64_t fallbacks = 0;
+    size_t i;
+    json_t *tensor;
+
+    if (!totals)
+        return GRAM_OK;
+    json_array_foreach(json_object_get(root, "tensors"), i, tensor)
+        fallbacks += json_object_get(tensor, "fallback") != NULL;
+    GRAM_TRY(check_total(totals, "fallbacks", fallbacks, path, err));
+    return check_total(totals, "bytes_after", gram_store_bytes(store), path, err);
+}
+
+/* Every file of weights has its hash in the certificate. */
+static enum gram_status check_files_listed(const json_t *files, const struct gram_store *store,
+                                           const char *path, struct gram_error *err)
+{
+    for (int f = 0; files && f < gram_store_files(store); f++) {
+        const char *name = strrchr(gram_store_file_path(store, f), '/');
+        bool is_listed = false;
+        size_t i;
+        json_t *file;
+        json_array_foreach(files, i, file)
+        {
+            const char *listed = json_string_value(json_object_get(file, "name"));
+            is_listed |= name && listed && strcmp(listed, name + 1) == 0;
+        }
+        if (!is_listed)
+            return gram_fail(err, GRAM_EFORMAT, "%s: says nothing of %s", path,
+                             gram_store_file_path(store, f));
+    }
+    return GRAM_OK;
+}
+
+/* What the certificate says that can be looked at: hashes of files, and what adds up. */
+static enum gram_status check_certificate(struct check *c, const struct gram_store *store, const char *dir,
+                                          struct gram_error *err)
 {
     char *path = gram_path_join(dir, "gram.json");
     json_t *root = NULL;
@@ -148,6 +200,10 @@ static enum gram_status check_certificate(struct check *c, const char *dir, stru
         return gram_fail_memory(err, dir);
     if (gram_path_exists(path))
         status = gram_json_load(&root, path, err);
+    if (status == GRAM_OK)
+        status = check_totals(root, store, path, err);
+    if (status == GRAM_OK)
+        status = check_files_listed(json_object_get(root, "files"), store, path, err);
     json_array_foreach(json_object_get(root, "files"), i, file)
     {
         const char *name = NULL, *sha256 = NULL;
@@ -199,7 +255,7 @@ static enum gram_status check_checkpoint(struct check *c, struct gram_checkpoint
     if (has_tokenizer(ck->path))
         GRAM_TRY(check_tokenizer(ck->path, ck->desc.hp.vocab, err));
     GRAM_TRY(check_tensors(c, ck->store, err));
-    return check_certificate(c, ck->path, err);
+    return check_certificate(c, ck->store, ck->path, err);
 }
 
 static enum gram_status check_file(struct check *c, const char *path, struct gram_error *err)

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/runtime.h"
 #include "engine/model.h"
+#include "formats/stored_parts.h"
 #include "report/statistics.h"
 #include "tensor/dtype.h"
 #include "tensor/scheme.h"
@@ -83,10 +84,10 @@ static bool scheme_fits(const struct gram_model_desc *desc, const struct gram_sc
 }
 
 /* All tensors' bytes with the linears under `scheme`; a cast takes everything. */
-static uint64_t cost_of(const struct gram_model *model, const struct gram_scheme *scheme)
+static bool cost_of(uint64_t *cost, const struct gram_model *model, const struct gram_scheme *scheme)
 {
     const struct gram_model_desc *desc = &model->ck.desc;
-    uint64_t bytes = gram_store_bytes(model->ck.store);
+    uint64_t bytes = gram_store_bytes(model->ck.store), there;
 
     for (size_t i = 0; i < desc->n_slots; i++) {
         const struct gram_weight_slot *slot = &desc->slots[i];
@@ -94,10 +95,12 @@ static uint64_t cost_of(const struct gram_model *model, const struct gram_scheme
         if (!tensor || (scheme->kind == GRAM_SCHEME_CODES && slot->kind != GRAM_KIND_LINEAR))
             continue;
         const enum gram_dtype scales = tensor->dtype == GRAM_F64 ? GRAM_F32 : tensor->dtype;
-        bytes -= tensor->bytes;
-        bytes += gram_scheme_bytes(scheme, slot->rows, slot->cols, tensor->dtype, scales);
+        if (!gram_scheme_bytes(&there, scheme, slot->rows, slot->cols, tensor->dtype, scales))
+            return false;
+        bytes += there - tensor->bytes;
     }
-    return bytes;
+    *cost = bytes;
+    return true;
 }
 
 static enum gram_status list_costs(struct gram_inspect_report *report, struct owner *owner,
@@ -117,7 +120,9 @@ static enum gram_status list_costs(struct gram_inspect_report *report, struct ow
         GRAM_TRY(gram_scheme_parse(&scheme, schemes[i].name, err));
         if (!scheme_fits(&owner->model->ck.desc, &scheme))
             continue;
-        const uint64_t bytes = cost_of(owner->model, &scheme);
+        uint64_t bytes;
+        if (!cost_of(&bytes, owner->model, &scheme))
+            return gram_fail_memory(err, "the list of schemes");
         owner->costs[report->n_costs++] = (struct gram_scheme_cost){
             schemes[i].name, bytes, 8.0 * (double)bytes / (double)report->info.parameters};
     }

@@ -64,11 +64,4 @@ const char *gram_scheme_container(const struct gram_scheme *scheme);
 /* Columns that share a scale in a matrix of `cols` columns: the group, or all. */
 int64_t gram_scheme_span(const struct gram_scheme *scheme, int64_t cols);
 
-/*
- * Bytes of a linear [rows, cols] under the scheme: codes padded to words, scales, packed zero
- * points (without what the container adds); of a tensor of dtype `from` if it is kept.
- */
-uint64_t gram_scheme_bytes(const struct gram_scheme *scheme, int64_t rows, int64_t cols,
-                           enum gram_dtype from, enum gram_dtype scale_dtype);
-
 #endif

@@ -2,8 +2,8 @@
 #include "train/optimizer.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
+
+#include "base/named.h"
 
 static void sgd(const struct gram_update *u)
 {
@@ -127,29 +127,12 @@ const struct gram_optimizer *gram_optimizers(void)
     return optimizers;
 }
 
-/* "sgd, adam, ... and adagrad" */
-static void list_names(char *text, size_t size)
-{
-    size_t at = 0;
-
-    for (const struct gram_optimizer *o = optimizers; o->name && at < size; o++) {
-        const char *before = o == optimizers ? "" : o[1].name ? ", " : " and ";
-        const int n = snprintf(text + at, size - at, "%s%s", before, o->name);
-        at += n > 0 ? (size_t)n : size;
-    }
-}
-
 enum gram_status gram_optimizer_find(const struct gram_optimizer **out, const char *name,
                                      struct gram_error *err)
 {
-    char names[200];
+    size_t at;
 
-    for (const struct gram_optimizer *o = optimizers; o->name; o++) {
-        if (strcmp(o->name, name) == 0) {
-            *out = o;
-            return GRAM_OK;
-        }
-    }
-    list_names(names, sizeof names);
-    return gram_fail(err, GRAM_EINVAL, "unknown optimizer '%s'; there are %s", name, names);
+    GRAM_TRY(gram_named_find(&at, optimizers, sizeof optimizers[0], "optimizer", name, err));
+    *out = &optimizers[at];
+    return GRAM_OK;
 }

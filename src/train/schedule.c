@@ -3,7 +3,8 @@
 
 #include <math.h>
 #include <stdbool.h>
-#include <string.h>
+
+#include "base/named.h"
 
 static const double PI = 3.14159265358979323846;
 
@@ -116,15 +117,9 @@ const struct gram_schedule *gram_schedules(void)
 enum gram_status gram_schedule_find(const struct gram_schedule **out, const char *name,
                                     struct gram_error *err)
 {
-    for (const struct gram_schedule *s = schedules; s->name; s++) {
-        if (strcmp(s->name, name) == 0) {
-            *out = s;
-            return GRAM_OK;
-        }
-    }
-    return gram_fail(
-        err, GRAM_EINVAL,
-        "unknown schedule '%s'; there are constant, linear, cosine, cosine_restarts, polynomial, "
-        "inverse_sqrt, step, exponential, cosine_annealing and one_cycle",
-        name);
+    size_t at;
+
+    GRAM_TRY(gram_named_find(&at, schedules, sizeof schedules[0], "schedule", name, err));
+    *out = &schedules[at];
+    return GRAM_OK;
 }

@@ -308,12 +308,15 @@ static void an_even_distribution_is_not_clipped(void **state)
 static void observers_are_found_by_name(void **state)
 {
     size_t n;
-    const struct gram_observer *all = gram_observers(&n);
+    const struct gram_observer *all = gram_observers(&n), *found;
+    struct gram_error err;
 
     (void)state;
-    for (size_t i = 0; i < n; i++)
-        assert_ptr_equal(gram_observer_find(all[i].about->name), &all[i]);
-    assert_null(gram_observer_find("guess"));
+    for (size_t i = 0; i < n; i++) {
+        MUST(gram_observer_find(&found, all[i].about->name, &err));
+        assert_ptr_equal(found, &all[i]);
+    }
+    MUST_FAIL(GRAM_EINVAL, "there are minmax, ", gram_observer_find(&found, "guess", &err));
 }
 
 int main(void)

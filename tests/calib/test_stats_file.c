@@ -1,6 +1,8 @@
 /* Statistics that were kept are those that were collected. */
 #include "support.h"
 
+#include <unistd.h>
+
 #include "calib/stats_file.h"
 
 enum { COLS = 3 };
@@ -17,12 +19,17 @@ static const char *saved(void)
     const struct gram_input_stats ranges = {
         .cols = COLS, .tokens = 77, .low = low, .high = high, .absmax = absmax};
     const struct gram_input_stats moments = {.cols = COLS, .tokens = 78, .gram = square};
-    const struct gram_named_stats named[] = {{"layers.0.attn.q", &ranges},
-                                             {"layers.0.mlp.down", &moments}};
+    const struct gram_kept_input inputs[] = {{"layers.0.attn.q", COLS, GRAM_NEED_RANGE},
+                                             {"layers.0.mlp.down", COLS, GRAM_NEED_GRAM}};
+    struct gram_stats_writer *writer;
     struct gram_error err;
 
     snprintf(path, sizeof path, "%s/stats.safetensors", fresh_folder());
-    MUST(gram_stats_save(path, named, 2, corpus_hash, model_hash, &err));
+    MUST(gram_stats_writer_open(&writer, path, inputs, 2, corpus_hash, model_hash, &err));
+    MUST(gram_stats_writer_put(writer, &ranges, &err));
+    assert_int_equal(access(path, F_OK), -1); /* not before it is whole */
+    MUST(gram_stats_writer_put(writer, &moments, &err));
+    MUST(gram_stats_writer_publish(&writer, &err));
     return path;
 }
 
@@ -79,13 +86,31 @@ static void statistics_of_another_model_are_refused(void **state)
               gram_stats_file_open(&file, source_path("models/hamlet"), model_hash, &err));
 }
 
+/* The format stands behind the header, before all else. */
+static void statistics_of_another_version_are_refused(void **state)
+{
+    const char *path = saved();
+    struct gram_stats_file file;
+    struct gram_error err;
+    uint64_t header;
+    (void)state;
+
+    FILE *f = fopen(path, "r+b");
+    assert_int_equal(fread(&header, sizeof header, 1, f), 1);
+    assert_int_equal(fseek(f, (long)(sizeof header + header), SEEK_SET), 0);
+    assert_int_equal(fputc(2, f), 2);
+    fclose(f);
+    MUST_FAIL(GRAM_EINVAL, "another version", gram_stats_file_open(&file, path, model_hash, &err));
+}
+
 static void a_folder_that_is_not_there_is_named(void **state)
 {
+    struct gram_stats_writer *writer;
     struct gram_error err;
 
     (void)state;
     MUST_FAIL(GRAM_ENOENT, "/nowhere/at/all",
-              gram_stats_save("/nowhere/at/all", NULL, 0, corpus_hash, model_hash, &err));
+              gram_stats_writer_open(&writer, "/nowhere/at/all", NULL, 0, corpus_hash, model_hash, &err));
 }
 
 int main(void)
@@ -94,6 +119,7 @@ int main(void)
         cmocka_unit_test(what_is_kept_is_found_again),
         cmocka_unit_test(what_is_not_there_is_said),
         cmocka_unit_test(statistics_of_another_model_are_refused),
+        cmocka_unit_test(statistics_of_another_version_are_refused),
         cmocka_unit_test(a_folder_that_is_not_there_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,69 +1,18 @@
 """gram quantize with calibration, from outside: what it gains, what it says, the same bytes at the end."""
 import json
 import os
-import random
 import shutil
-import signal
 import struct
-import subprocess
-import time
 
-from gramcli import GRAM, SOURCE, Case, gram, main, model
+from calibrated import Calibrated
+from gramcli import gram, main, model
 
-TEXT = os.path.join(SOURCE, "models", "hamlet-text")
 CALIBRATED = ("gptq", "ldlq", "gpfq", "autoround")
 
 
 def listing():
     """Names of all methods."""
     return [row["name"] for row in gram("methods", "--json").json["methods"]]
-
-
-def contents(folder):
-    result = {}
-    for name in sorted(os.listdir(folder)):
-        with open(os.path.join(folder, name), "rb") as f:
-            result[name] = f.read()
-    return result
-
-
-class Calibrated(Case):
-    def setUp(self):
-        super().setUp()
-        self.calib = os.path.join(TEXT, "calib.txt")
-        self.held_out = os.path.join(TEXT, "test.txt")
-
-    def command(self, out, scheme, method, *more):
-        return ("quantize", model(), "-o", self.path(out), "-s", scheme, "-m", method, "--calib", self.calib,
-                "--calib-tokens", "2048", "--calib-ctx", "128", "--json", *more)
-
-    def quantize(self, out, scheme, method, *more):
-        return self.assertDone(gram(*self.command(out, scheme, method, *more))).json
-
-    def divergence(self, out):
-        return self.assertDone(gram("eval", self.path(out), "--text", self.held_out, "--reference", model(),
-                                    "--max-tokens", "1024", "--ctx", "128", "--json")).json["kl_mean"]
-
-    def hold_bytes(self, *options):
-        """Other threads give the same bytes, and so does going on after a kill."""
-        began = time.time()
-        self.quantize("whole", *options, "-t", "1")
-        seconds = time.time() - began
-        whole = contents(self.path("whole"))
-        self.quantize("threads", *options, "-t", "3")
-        self.assertEqual(contents(self.path("threads")), whole)
-        command = self.command("killed", *options)
-        job = subprocess.Popen([GRAM, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(0.6 * seconds)
-        job.kill()
-        job.wait()
-        if not os.path.exists(self.path("killed")):
-            self.assertDone(gram(*command))
-        self.assertEqual(contents(self.path("killed")), whole)
-
-    def certificate(self, out):
-        with open(self.path(out, "gram.json")) as f:
-            return json.load(f)
 
 
 class Quality(Calibrated):
@@ -82,7 +31,8 @@ class Quality(Calibrated):
         some = ("--force", "--rule", "layers.[1-9].*=keep", "--iterations", "40")
         for scheme in ("w3a16-channel", "w2a16-g64-asym", "w8a8", "w4a16-tensor", "nf4", "ternary"):
             self.quantize("rtn", scheme, "rtn", *some)
-            worst = 1.5 * self.divergence("rtn") + 1e-3  # of one block, a few bits more or less are chance
+            # of one block, a few bits more or less are chance
+            worst = 1.5 * self.divergence("rtn") + 1e-3
             for method in listing():
                 r = gram(*self.command(method, scheme, method, *some))
                 if r.code == 2:
@@ -106,6 +56,32 @@ class Quality(Calibrated):
             self.assertGreater(tensor["snr_db"], 10)
             self.assertGreaterEqual(tensor["damping"], 0.01)
             self.assertNotIn("fallback", tensor)
+        self.assertEqual(cert["totals"]["fallbacks"], 0)
+        self.assertEqual(cert["recipe"]["options"]["block"], 128)
+        self.assertTrue(cert["calibration"]["sequential"])
+        self.assertFalse(cert["calibration"]["drift_corrected"])
+
+    def test_the_certificate_says_what_was_asked_for(self):
+        self.quantize("out", "w8a8-static", "gptq:block=32,reference", "--observer", "percentile",
+                      "--transform", "smoothquant:alpha=0.75",
+                      "--rule", "layers.1.*=w4a16-g32:hqq:iterations=3")
+        cert = self.certificate("out")
+        self.assertEqual(cert["calibration"]["observer"], "percentile")
+        options = cert["recipe"]["options"]
+        self.assertEqual((options["block"], options["iterations"], options["mse-steps"]), (32, -1, False))
+        self.assertEqual(cert["recipe"]["rules"][0]["options"], {"iterations": 3})
+        self.assertEqual(cert["transform"]["options"], {"alpha": 0.75, "reference": False})
+        self.assertEqual(len(cert["transform"]["blocks"]), 5)
+        for note in cert["transform"]["blocks"]:
+            self.assertIn("0.75", note)
+
+    def test_options_of_a_method_are_those_of_the_command(self):
+        self.quantize("a", "w3a16-g32", "gptq:damping=0.05,no-act-order,iterations=2")
+        self.quantize("b", "w3a16-g32", "gptq", "--damp", "0.05", "--no-act-order", "--iterations", "2")
+        self.quantize("c", "w3a16-g32", "gptq")
+        weights = [open(self.path(name, "model.safetensors"), "rb").read() for name in "abc"]
+        self.assertEqual(weights[0], weights[1])
+        self.assertNotEqual(weights[0], weights[2])
 
 
 class Drift(Calibrated):
@@ -116,9 +92,6 @@ class Drift(Calibrated):
         self.quantize("plain", "w2a16-g32", "gptq", *enough)
         self.quantize("corrected", "w2a16-g32", "gptq", "--correct-drift", *enough)
         self.assertLess(self.divergence("corrected"), 0.8 * self.divergence("plain"))
-
-    def test_neither_threads_nor_a_kill_changes_the_bytes(self):
-        self.hold_bytes("w2a16-g32", "gptq", "--correct-drift")
 
     def test_not_behind_a_transform(self):
         r = gram(*self.command("out", "w4a16-g32", "gptq", "--correct-drift", "--transform", "smoothquant"))
@@ -189,61 +162,6 @@ class StaticActivations(Calibrated):
         self.assertFails(r, 2, "--calib")
 
 
-class Sameness(Calibrated):
-    def test_threads_do_not_change_the_bytes(self):
-        for method in ("gptq", "hqq"):
-            folders = []
-            for threads in (1, 3):
-                out = "%s-%d" % (method, threads)
-                self.quantize(out, "w3a16-g32", method, "-t", str(threads))
-                folders.append(contents(self.path(out)))
-            self.assertEqual(folders[0], folders[1])
-
-    def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(self):
-        began = time.time()
-        self.quantize("whole", "w3a16-g32", "gptq")
-        seconds = time.time() - began
-        whole = contents(self.path("whole"))
-        random.seed(7)
-        for i in range(4):
-            out = "killed-%d" % i
-            job = subprocess.Popen([GRAM, *self.command(out, "w3a16-g32", "gptq")],
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(random.random() * seconds)
-            job.send_signal(signal.SIGKILL)
-            job.wait()
-            if not os.path.exists(self.path(out)):
-                self.quantize(out, "w3a16-g32", "gptq")
-            self.assertEqual(contents(self.path(out)), whole)
-            self.assertFalse(os.path.exists(self.path(out + ".partial")))
-
-    def test_another_text_or_option_starts_afresh_and_says_so(self):
-        for change in (["--calib", self.held_out], ["--damp", "0.05"], ["--no-act-order"],
-                       ["--calib-tokens", "1024"]):
-            job = subprocess.Popen([GRAM, *self.command("out", "w3a16-g32", "gptq", "-t", "1")],
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            while job.poll() is None and not self.has_journal():
-                time.sleep(0.01)
-            job.send_signal(signal.SIGKILL)
-            job.wait()
-            if os.path.exists(self.path("out")):
-                self.skipTest("the job was done before it could be killed")
-            again = gram(*self.command("out", "w3a16-g32", "gptq", *change))
-            self.assertDone(again)
-            self.assertIn("starting afresh", again.err)
-            self.quantize("fresh", "w3a16-g32", "gptq", *change)
-            self.assertEqual(contents(self.path("out")), contents(self.path("fresh")))
-            for name in ("out", "fresh"):
-                shutil.rmtree(self.path(name))
-
-    def has_journal(self):
-        try:
-            with open(self.path("out.partial", "journal")) as f:
-                return f.read().count("\n") > 2
-        except FileNotFoundError:
-            return False
-
-
 class Refused(Calibrated):
     def test_a_calibrated_method_without_text(self):
         for method in CALIBRATED:
@@ -259,11 +177,6 @@ class Refused(Calibrated):
             f.write("To be, or not to be, that is the question.")
         r = self.assertDone(gram(*self.command("out", "w4a16-g32", "gptq", "--calib", self.path("short"))))
         self.assertRegex(r.err, r"calibration: \d+ tokens are fewer than the 640 inputs of \d+ linears")
-
-    def test_too_little_memory(self):
-        r = gram(*self.command("out", "w4a16-g32", "gptq", "--memory", "10m"))
-        self.assertFails(r, 2, "memory")
-        self.assertFalse(os.path.exists(self.path("out.partial")))
 
     def test_a_weight_that_is_not_a_number(self):
         shutil.copytree(model(), self.path("model"))

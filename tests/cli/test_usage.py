@@ -64,7 +64,7 @@ class Mistakes(Case):
             (["quantize", "m", "-o", "o", "--scheem", "w4a16"], "did you mean '--scheme'?"),
             (["quantize", "m", "--scheme", "w4a16"], "--output OUT is missing"),
             (["quantize", "m", "-o", "o"], "--scheme SCHEME or --recipe FILE"),
-            (["quantize", "m", "-o", "o", "-s", "w4a16", "-m", "rtm"], "did you mean 'rtn'?"),
+            (["quantize", "m", "-o", "o", "-s", "w4a16", "-m", "rtm"], "there are rtn, mse"),
             (["quantize", "m", "-o", "o", "-s", "w4a16", "--max-shard", "5x"], "500m, 5g"),
             (["quantize", "m", "-o", "o", "-s", "w4a16", "--max-shard", "99999999999999g"], "size"),
             (["quantize", "m", "-o", "o", "-s", "w4a16", "--rule", "a.b"], "PATTERN=SCHEME"),

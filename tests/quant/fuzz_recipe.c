@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (gram_recipe_parse(&recipe, file, "fuzz", &arena, &err) == GRAM_OK) {
         for (size_t i = 0; i < recipe.n_rules; i++) {
-            GRAM_ASSERT(recipe.rules[i].method && recipe.rules[i].pattern[0]);
+            GRAM_ASSERT(recipe.rules[i].how.method && recipe.rules[i].pattern[0]);
             check_scheme(&recipe.rules[i].scheme);
         }
     }

@@ -31,8 +31,8 @@ static void a_file_names_scheme_method_and_rules(void **state)
                "{\"pattern\":\"*.down\",\"scheme\":\"w8a16\"},"
                "{\"pattern\":\"layers.0.*\",\"scheme\":\"keep\",\"method\":\"rtn\"}]}"));
     assert_int_equal(recipe.n_rules, 2);
-    assert_string_equal(recipe.rules[0].method->about->name, "mse");
-    assert_string_equal(recipe.rules[1].method->about->name, "rtn");
+    assert_string_equal(recipe.rules[0].how.method->about->name, "mse");
+    assert_string_equal(recipe.rules[1].how.method->about->name, "rtn");
     assert_int_equal(recipe.rules[1].scheme.kind, GRAM_SCHEME_KEEP);
 }
 

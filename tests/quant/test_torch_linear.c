@@ -23,7 +23,7 @@ static struct npy golden(const char *kind, const char *engine, const char *granu
 /* The range that an observer keeps of x[n][cols], one window. */
 static struct gram_scale observe(const float *x, int64_t n, int64_t cols, const struct gram_levels *levels)
 {
-    const struct gram_observer *observer = gram_observer_find("minmax");
+    const struct gram_observer *observer;
     struct gram_input_stats stats = {0};
     struct gram_arena arena = {0};
     struct gram_kernels kernels;
@@ -31,6 +31,7 @@ static struct gram_scale observe(const float *x, int64_t n, int64_t cols, const 
     struct gram_error err;
 
     gram_kernels_init(&kernels, gram_cpu_detect());
+    MUST(gram_observer_find(&observer, "minmax", &err));
     MUST(gram_pool_open(&pool, 1, &err));
     assert_true(gram_stats_open(&stats, observer->needs, cols, &arena));
     gram_stats_add(&stats, &kernels, pool, x, n);

@@ -105,6 +105,18 @@ static void rotation_leaves_every_architecture_as_it_is(void **state)
     hold_on_every_model("rotate", "w4a16-g16", &options);
 }
 
+static void places_that_stay_float_are_left_alone(void **state)
+{
+    static const char *const names[] = {"smoothquant", "awq"};
+    struct gram_transform_options options = GRAM_TRANSFORM_OPTIONS_INIT;
+    (void)state;
+    need_shared("golden/models/llama2_mha/case.json");
+    for (int t = 0; t < 2; t++) {
+        assert_true(change_of(models[0], names[t], "keep", &options) == 0);
+        assert_true(change_of(models[0], names[t], "f16", &options) == 0);
+    }
+}
+
 /* ---- references ---- */
 
 /* A shared safetensors file. */
@@ -584,6 +596,7 @@ int main(void)
         cmocka_unit_test(rotation_shares_out_an_outlier_at_every_size),
         cmocka_unit_test(a_rotated_model_is_written_with_a_head_of_its_own),
         cmocka_unit_test(rotation_leaves_every_architecture_as_it_is),
+        cmocka_unit_test(places_that_stay_float_are_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

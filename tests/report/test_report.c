@@ -109,15 +109,6 @@ static const char *quantized(struct gram_runtime *rt, const char *scheme,
     return out;
 }
 
-/* Bytes per linear of what bitsandbytes adds: a table of 16 or 256 floats, and a JSON text. */
-static double tables_of(const char *scheme)
-{
-    if (strncmp(scheme, "nf4", 3) != 0 && strncmp(scheme, "fp4", 3) != 0)
-        return 0;
-    return (strstr(scheme, "-dq") ? 256 : 0) * 4 + 16 * 4 + 192;
-}
-
-/* Within the small tensors that a container adds to say the shape. */
 static void predicted_sizes_are_those_that_are_written(void **state)
 {
     struct gram_inspect_report report;
@@ -132,11 +123,9 @@ static void predicted_sizes_are_those_that_are_written(void **state)
         if (strstr(report.costs[i].scheme, "-static"))
             continue; /* needs calibration; but for one number a linear its bytes are those of w8a8 */
         quantized(rt, report.costs[i].scheme, &written);
-        const double predicted = (double)report.costs[i].bytes;
-        const double tables = tables_of(report.costs[i].scheme) * (double)written.linears;
-        if (fabs((double)written.bytes_after - predicted) > 0.001 * predicted + tables)
-            fail_msg("%s: %.0f bytes predicted, %llu written", report.costs[i].scheme, predicted,
-                     (unsigned long long)written.bytes_after);
+        if (report.costs[i].bytes != written.bytes_after)
+            fail_msg("%s: %llu bytes predicted, %llu written", report.costs[i].scheme,
+                     (unsigned long long)report.costs[i].bytes, (unsigned long long)written.bytes_after);
     }
     gram_inspect_reset(&report);
     gram_runtime_close(&rt);
@@ -164,6 +153,31 @@ static void a_flipped_bit_is_found_by_its_hash(void **state)
     gram_runtime_close(&rt);
 }
 
+static void a_certificate_that_does_not_add_up_is_refused(void **state)
+{
+    static const char *const numbers[] = {"\"fallbacks\": ", "\"bytes_after\": "};
+    struct gram_quantize_report written;
+    struct gram_error err;
+    struct gram_runtime *rt = open_runtime(2);
+    char path[512], *text, *at;
+    size_t size;
+    (void)state;
+
+    for (int i = 0; i < 2; i++) {
+        const char *out = quantized(rt, "w4a16", &written);
+        snprintf(path, sizeof path, "%s/gram.json", out);
+        text = read_file(path, &size);
+        at = memmem(text, size, numbers[i], strlen(numbers[i]));
+        assert_non_null(at);
+        at[strlen(numbers[i])] ^= 1; /* another digit */
+        write_file(path, text, size);
+        MUST_FAIL(GRAM_EFORMAT, i == 0 ? "totals.fallbacks is 1, and there are 0" : "totals.bytes_after",
+                  gram_check(NULL, rt, out, NULL, &err));
+        free(text);
+    }
+    gram_runtime_close(&rt);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +185,7 @@ int main(void)
         cmocka_unit_test(what_is_not_finite_is_counted_and_left_out),
         cmocka_unit_test(predicted_sizes_are_those_that_are_written),
         cmocka_unit_test(a_flipped_bit_is_found_by_its_hash),
+        cmocka_unit_test(a_certificate_that_does_not_add_up_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -92,22 +92,6 @@ static void wrong_names_are_explained(void **state)
     }
 }
 
-static void bytes_count_codes_scales_and_zero_points(void **state)
-{
-    struct gram_scheme s;
-
-    (void)state;
-    gram_scheme_parse(&s, "w4a16", NULL);
-    assert_int_equal(gram_scheme_bytes(&s, 10, 256, GRAM_BF16, GRAM_BF16), 10 * 128 + 10 * 2 * 2);
-    gram_scheme_parse(&s, "w4a16-g64-asym", NULL);
-    assert_int_equal(gram_scheme_bytes(&s, 10, 256, GRAM_BF16, GRAM_F32),
-                     10 * 128 + 10 * 4 * 4 + 8 * 4);
-    gram_scheme_parse(&s, "w8a8", NULL);
-    assert_int_equal(gram_scheme_bytes(&s, 10, 250, GRAM_BF16, GRAM_F32), 10 * 250 + 10 * 4);
-    gram_scheme_parse(&s, "keep", NULL);
-    assert_int_equal(gram_scheme_bytes(&s, 10, 250, GRAM_F32, GRAM_F32), 10 * 250 * 4);
-}
-
 static void a_weight_tells_its_scheme(void **state)
 {
     char name[GRAM_SCHEME_NAME];
@@ -137,7 +121,6 @@ int main(void)
         cmocka_unit_test(every_preset_parses),
         cmocka_unit_test(names_have_one_canonical_form),
         cmocka_unit_test(wrong_names_are_explained),
-        cmocka_unit_test(bytes_count_codes_scales_and_zero_points),
         cmocka_unit_test(a_weight_tells_its_scheme),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

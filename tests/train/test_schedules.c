@@ -65,7 +65,7 @@ static void an_unknown_name_is_refused_with_the_names_that_there_are(void **stat
     const struct gram_schedule *s;
     struct gram_error err;
     (void)state;
-    MUST_FAIL(GRAM_EINVAL, "cosine", gram_schedule_find(&s, "sawtooth", &err));
+    MUST_FAIL(GRAM_EINVAL, "cosine_annealing and one_cycle", gram_schedule_find(&s, "sawtooth", &err));
 }
 
 int main(void)
