@@ -31,3 +31,34 @@ void gram_coded_row(const struct gram_coded *coded, int64_t r, float *x)
                          coded->codes + r * coded->cols + begin, gram_coded_width(coded, g));
     }
 }
+
+void gram_coded_round_row(const struct gram_coded *coded, int64_t r, const float *x)
+{
+    for (int64_t g = 0; g < coded->groups; g++) {
+        const int64_t begin = g * coded->span;
+        gram_grid_encode(coded->codes + r * coded->cols + begin, &coded->grid,
+                         *gram_coded_step(coded, r, g), x + begin, gram_coded_width(coded, g));
+    }
+}
+
+struct rounding {
+    const struct gram_coded *coded;
+    const float *w;
+};
+
+static void round_rows(void *context, int64_t begin, int64_t end, int worker)
+{
+    const struct rounding *r = context;
+
+    (void)worker;
+    for (int64_t i = begin; i < end; i++)
+        gram_coded_round_row(r->coded, i, r->w + i * r->coded->cols);
+}
+
+void gram_coded_round(const struct gram_coded *coded, const float *w, struct gram_pool *pool)
+{
+    enum { ROWS = 16 };
+    struct rounding rounding = {coded, w};
+
+    gram_pool_for(pool, coded->rows, ROWS, round_rows, &rounding);
+}

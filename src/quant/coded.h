@@ -3,6 +3,7 @@
 #define GRAM_QUANT_CODED_H
 
 #include "base/arena.h"
+#include "base/pool.h"
 #include "tensor/grid.h"
 
 /* Row r, column k stands for (codes[r][k] - 2^(bits-1) - zero) * scale of step [r][k / span]. The last
@@ -32,5 +33,8 @@ static inline int64_t gram_coded_width(const struct gram_coded *coded, int64_t g
 
 /* What row r stands for, x[cols]. */
 void gram_coded_row(const struct gram_coded *coded, int64_t r, float *x);
+/* Row r's codes: those that its steps have nearest to x[cols]; of all rows, to w[rows][cols]. */
+void gram_coded_round_row(const struct gram_coded *coded, int64_t r, const float *x);
+void gram_coded_round(const struct gram_coded *coded, const float *w, struct gram_pool *pool);
 
 #endif

@@ -141,11 +141,7 @@ static void fill_rows(void *context, int64_t begin, int64_t end, int worker)
 
     (void)worker;
     for (int64_t r = begin; r < end; r++) {
-        for (int64_t g = 0; g < c->groups; g++) {
-            const int64_t at = r * c->cols + g * c->span;
-            gram_grid_encode(c->codes + at, &c->grid, *gram_coded_step(c, r, g), f->w + at,
-                             gram_coded_width(c, g));
-        }
+        gram_coded_round_row(c, r, f->w + r * c->cols);
         gram_coded_row(c, r, f->quantized + r * c->cols);
     }
 }

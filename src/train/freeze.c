@@ -9,25 +9,6 @@
 
 /* ---- codes ---- */
 
-struct encoding {
-    const struct gram_coded *coded;
-    const float *x;
-};
-
-static void encode_rows(void *context, int64_t begin, int64_t end, int worker)
-{
-    const struct encoding *e = context;
-    const struct gram_coded *c = e->coded;
-
-    (void)worker;
-    for (int64_t r = begin; r < end; r++)
-        for (int64_t g = 0; g < c->groups; g++) {
-            const int64_t at = r * c->cols + g * c->span;
-            gram_grid_encode(c->codes + at, &c->grid, *gram_coded_step(c, r, g), e->x + at,
-                             gram_coded_width(c, g));
-        }
-}
-
 static enum gram_status encode(struct gram_coded *coded, const float *x,
                                const struct gram_freeze *how, struct gram_arena *arena,
                                struct gram_error *err)
@@ -40,7 +21,7 @@ static enum gram_status encode(struct gram_coded *coded, const float *x,
                                           how->scheme->granularity == GRAM_PER_TENSOR, arena))
         return gram_fail_memory(err, how->name);
     gram_steps_find(coded, x, &rule, how->pool);
-    gram_pool_for(how->pool, how->rows, 16, encode_rows, &(struct encoding){coded, x});
+    gram_coded_round(coded, x, how->pool);
     return GRAM_OK;
 }
 

@@ -207,11 +207,7 @@ static void round_row(struct gram_mold *m, int64_t r, float *g)
     const struct gram_coded *c = &m->fake.coded;
 
     (void)g;
-    for (int64_t i = 0; i < c->groups; i++) {
-        const int64_t at = r * c->cols + i * c->span;
-        gram_grid_encode(c->codes + at, &c->grid, *gram_coded_step(c, r, i), m->fake.quantized + at,
-                         gram_coded_width(c, i));
-    }
+    gram_coded_round_row(c, r, m->fake.quantized + r * c->cols);
 }
 
 static void decode_base(struct gram_mold *m, int64_t r, float *g)
