@@ -1,31 +1,22 @@
 /* Ways to train less than all weights: adapters on codes, in codes, of zero points, and scales
  * alone. */
 #include <math.h>
-#include <unistd.h>
 
 #include "engine/adapter.h"
 #include "engine/checkpoint.h"
 #include "quant/linalg.h"
-#include "support.h"
+#include "tuning.h"
 
-enum { STEPS = 6, STOP = 4, MOST_TEXT = 2000, N = 64 };
+enum { STEPS = 6, STOP = 4 };
 static struct gram_runtime *rt;
-static char text[600];
+static const char *text;
 
 static int open_world(void **state)
 {
-    struct gram_runtime_options options = GRAM_RUNTIME_OPTIONS_INIT;
-    struct gram_error err;
-    size_t n;
-
     (void)state;
-    options.threads = 2;
-    options.activations = "f32";
-    snprintf(text, sizeof text, "%s/text.txt", fresh_folder());
-    char *whole = read_file(source_path("CONTRIBUTING.md"), &n); /* which hamlet has not read */
-    write_file(text, whole, n < MOST_TEXT ? n : MOST_TEXT);
-    free(whole);
-    return gram_runtime_open(&rt, &options, &err) == GRAM_OK ? 0 : -1;
+    text = unread_text(2000);
+    rt = open_runtime(2, "f32");
+    return 0;
 }
 
 static int close_world(void **state)
@@ -51,42 +42,6 @@ static struct gram_tune_options options_of(const char *method)
     return o;
 }
 
-static const char *out_path(void)
-{
-    static char paths[8][600];
-    static int next;
-    char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/out", fresh_folder());
-    return path;
-}
-
-static const char *quantized(const char *scheme, const char *method)
-{
-    struct gram_quantize_options options = GRAM_QUANTIZE_OPTIONS_INIT;
-    const char *out = out_path();
-    struct gram_error err;
-
-    options.scheme = scheme;
-    options.method = method;
-    MUST(gram_quantize(rt, source_path("models/hamlet"), out, &options, NULL, NULL, &err));
-    return out;
-}
-
-static void assert_same_file(const char *a, const char *b, const char *name)
-{
-    char path[700];
-    size_t n, m;
-
-    snprintf(path, sizeof path, "%s/%s", a, name);
-    char *x = read_file(path, &n);
-    snprintf(path, sizeof path, "%s/%s", b, name);
-    char *y = read_file(path, &m);
-    assert_int_equal(n, m);
-    assert_memory_equal(x, y, n);
-    free(x);
-    free(y);
-}
-
 /* The cases that are trained: a method, and what it begins with (NULL: the float model). */
 struct way {
     const char *method, *scheme, *base, *file;
@@ -103,7 +58,7 @@ enum { WAYS = sizeof ways / sizeof ways[0] };
 
 static const char *begin_with(const struct way *w)
 {
-    return w->base ? quantized(w->base, "mse") : source_path("models/hamlet");
+    return w->base ? quantized(rt, w->base, "mse") : hamlet();
 }
 
 static void every_method_lowers_the_loss_on_what_it_was_not_shown(void **state)
@@ -124,52 +79,11 @@ static void every_method_lowers_the_loss_on_what_it_was_not_shown(void **state)
 
 /* ---- what comes out ---- */
 
-static float *logits_of(const char *path, const char *adapter, int64_t *vocab)
-{
-    struct gram_session_options options = GRAM_SESSION_OPTIONS_INIT;
-    struct gram_model *model, *adapted = NULL;
-    struct gram_session *session;
-    struct gram_model_info info;
-    int32_t tokens[N];
-    struct gram_error err;
-
-    MUST(gram_model_open(&model, rt, path, &err));
-    if (adapter)
-        MUST(gram_model_adapt(&adapted, model, &(struct gram_adapter){adapter, 1.0}, 1, &err));
-    options.kv = "f32"; /* f16 would round what f32 tells apart */
-    gram_model_info(model, &info);
-    *vocab = info.vocab;
-    for (int i = 0; i < N; i++)
-        tokens[i] = (int32_t)((i * 7919 + 13) % info.vocab);
-    float *logits = calloc((size_t)(N * info.vocab), sizeof *logits);
-    MUST(gram_session_open(&session, adapted ? adapted : model, &options, &err));
-    MUST(gram_session_feed(session, tokens, N, logits, N, &err));
-    gram_session_close(&session);
-    gram_model_close(&adapted);
-    gram_model_close(&model);
-    return logits;
-}
-
-static double apart(const char *a, const char *adapter, const char *b)
-{
-    int64_t vocab;
-    float *x = logits_of(a, adapter, &vocab), *y = logits_of(b, NULL, &vocab);
-    double most = 0.0, largest = 0.0;
-
-    for (int64_t i = 0; i < N * vocab; i++) {
-        most = fmax(most, fabs((double)x[i] - (double)y[i]));
-        largest = fmax(largest, fabs((double)x[i]));
-    }
-    free(x);
-    free(y);
-    return most / largest;
-}
-
 static void an_adapter_of_zero_points_merges_exactly_into_the_grid(void **state)
 {
     struct gram_tune_options options = options_of("qa-lora");
     struct gram_merge_options merging = GRAM_MERGE_OPTIONS_INIT;
-    const char *base = quantized("w3a16-g32-asym", "mse"), *adapter = out_path(),
+    const char *base = quantized(rt, "w3a16-g32-asym", "mse"), *adapter = out_path(),
                *merged = out_path();
     struct gram_merge_report report;
     struct gram_error err;
@@ -183,10 +97,10 @@ static void an_adapter_of_zero_points_merges_exactly_into_the_grid(void **state)
     assert_int_equal(report.linears, 35);
     assert_int_equal(report.exact, 35);
     assert_true(report.change > 0.0);
-    const double difference = apart(base, adapter, merged);
+    const double difference = logits_apart(rt, base, adapter, merged);
     if (!(difference < 1e-5))
         fail_msg("logits differ by %g of the largest", difference);
-    assert_true(apart(base, NULL, merged) > 1e-3);
+    assert_true(logits_apart(rt, base, NULL, merged) > 1e-3);
 }
 
 /* What was measured in training is what the written model gives. */
@@ -201,7 +115,7 @@ static void what_lora_qat_writes_is_what_it_trained(void **state)
     options.scheme = "w2a16-g32";
     options.eval_share = 0.0;
     options.eval_data = text;
-    MUST(gram_tune(rt, source_path("models/hamlet"), out, &options, &report, NULL, &err));
+    MUST(gram_tune(rt, hamlet(), out, &options, &report, NULL, &err));
     again.eval_share = 0.0;
     again.eval_data = text;
     again.steps = 1;
@@ -223,8 +137,8 @@ static void the_base_of_qlora_is_what_quantize_makes(void **state)
         options.scheme = schemes[i];
         options.base_out = base;
         options.steps = 1;
-        MUST(gram_tune(rt, source_path("models/hamlet"), out_path(), &options, NULL, NULL, &err));
-        assert_same_file(base, quantized(schemes[i], "rtn"), "model.safetensors");
+        MUST(gram_tune(rt, hamlet(), out_path(), &options, NULL, NULL, &err));
+        assert_true(is_same_file(base, quantized(rt, schemes[i], "rtn"), "model.safetensors"));
     }
 }
 
@@ -241,8 +155,7 @@ static void loftq_begins_closer_to_the_weights(void **state)
         options.loftq = i == 0 ? 1 : 3;
         options.base_out = i == 0 ? NULL : out_path();
         options.steps = 1;
-        MUST(
-            gram_tune(rt, source_path("models/hamlet"), out_path(), &options, &report, NULL, &err));
+        MUST(gram_tune(rt, hamlet(), out_path(), &options, &report, NULL, &err));
         assert_true(report.loftq_after < 0.95 * report.loftq_before);
         after[i] = report.loftq_after;
     }
@@ -287,8 +200,8 @@ static void patterns_of_ranks_and_alphas_are_written_and_read_back(void **state)
     options.alpha_pattern = "q_proj=3,layers.1.mlp.down_proj=5";
     options.use_rslora = true;
     options.dropout = 0.1;
-    MUST(gram_tune(rt, source_path("models/hamlet"), out, &options, NULL, NULL, &err));
-    MUST(gram_checkpoint_open(&ck, source_path("models/hamlet"), &err));
+    MUST(gram_tune(rt, hamlet(), out, &options, NULL, NULL, &err));
+    MUST(gram_checkpoint_open(&ck, hamlet(), &err));
     MUST(gram_lora_read(&lora, &ck.desc, out, &err));
     assert_int_equal(lora.n_pairs, 4);
     assert_true(lora.is_rslora);
@@ -303,55 +216,30 @@ static void patterns_of_ranks_and_alphas_are_written_and_read_back(void **state)
 
 /* ---- interruptions ---- */
 
-static int steps_seen;
-
-static void count_step(void *user, const struct gram_tune_step *step)
-{
-    (void)user, (void)step;
-    steps_seen++;
-}
-
-static bool stop_in_between(void *user)
-{
-    (void)user;
-    return steps_seen == STOP;
-}
-
 static void an_interruption_does_not_show(void **state)
 {
-    const struct gram_job job = {.cancelled = stop_in_between};
-
     (void)state;
     for (size_t i = 0; i < WAYS; i++) {
         struct gram_tune_options options = options_of(ways[i].method);
         const char *base = begin_with(&ways[i]), *straight = out_path(), *broken = out_path();
-        struct gram_tune_report report;
         struct gram_error err;
         options.scheme = ways[i].scheme;
-        options.on_step = count_step;
         options.dropout = strcmp(ways[i].method, "qlora") == 0 ? 0.2 : 0.0;
         options.loftq = i == 0;
         options.eval_share = 0.0;
         MUST(gram_tune(rt, base, straight, &options, NULL, NULL, &err));
-        steps_seen = 0;
-        MUST_FAIL(GRAM_ECANCELED, "after step 4 of 6",
-                  gram_tune(rt, base, broken, &options, NULL, &job, &err));
-        steps_seen = 0;
-        MUST(gram_tune(rt, base, broken, &options, &report, NULL, &err));
-        assert_int_equal(report.resumed_from, STOP);
-        assert_same_file(straight, broken, ways[i].file);
+        tune_until(STOP, rt, base, broken, &options);
+        tune_on_from(STOP, rt, base, broken, &options);
+        assert_true(is_same_file(straight, broken, ways[i].file));
     }
 }
 
 static void the_number_of_threads_does_not_show(void **state)
 {
-    struct gram_runtime_options one = GRAM_RUNTIME_OPTIONS_INIT;
-    struct gram_runtime *other;
+    struct gram_runtime *other = open_runtime(1, NULL);
     struct gram_error err;
 
     (void)state;
-    one.threads = 1;
-    MUST(gram_runtime_open(&other, &one, &err));
     for (size_t i = 0; i < WAYS; i++) {
         struct gram_tune_options options = options_of(ways[i].method);
         const char *base = begin_with(&ways[i]), *two_threads = out_path(),
@@ -362,7 +250,7 @@ static void the_number_of_threads_does_not_show(void **state)
         options.eval_share = 0.0;
         MUST(gram_tune(rt, base, two_threads, &options, NULL, NULL, &err));
         MUST(gram_tune(other, base, one_thread, &options, NULL, NULL, &err));
-        assert_same_file(two_threads, one_thread, ways[i].file);
+        assert_true(is_same_file(two_threads, one_thread, ways[i].file));
     }
     gram_runtime_close(&other);
 }
@@ -386,21 +274,15 @@ static void what_cannot_work_is_refused_before_the_first_step(void **state)
         {"lora-qat", NULL, NULL, "whose pairs stand beside the weights", 0.1, 0},
         {"qat", "w4a16-g32", NULL, "is quantized; train its steps", 0, 0},
     };
-    const char *out = out_path();
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct gram_tune_options options = options_of(cases[i].method);
-        struct gram_error err;
         options.scheme = cases[i].scheme;
         options.dropout = cases[i].dropout;
         options.loftq = cases[i].loftq;
-        const char *base =
-            cases[i].base ? quantized(cases[i].base, "rtn") : source_path("models/hamlet");
-        const enum gram_status status = gram_tune(rt, base, out, &options, NULL, NULL, &err);
-        if (status == GRAM_OK || !strstr(err.message, cases[i].part))
-            fail_msg("case %zu: status %d, '%s'", i, (int)status, err.message);
-        assert_int_not_equal(access(out, F_OK), 0);
+        const char *base = cases[i].base ? quantized(rt, cases[i].base, "rtn") : hamlet();
+        refuse_to_tune(rt, base, &options, cases[i].part);
     }
 }
 

@@ -1,27 +1,21 @@
-/* Long trainings: what they take and tell, and that neither limits nor files nor interruptions show. */
+/* Long trainings: what they take and tell, and that neither limits nor files nor interruptions
+ * show. */
 #include <math.h>
 #include <unistd.h>
 
 #include "formats/store.h"
-#include "support.h"
+#include "tuning.h"
 
-enum { STEPS = 6, STOP = 4, MOST_TEXT = 3000 };
+enum { STEPS = 6, STOP = 4 };
 static struct gram_runtime *rt;
-static char text[600];
+static const char *text;
 
 static int open_world(void **state)
 {
-    struct gram_runtime_options options = GRAM_RUNTIME_OPTIONS_INIT;
-    struct gram_error err;
-    size_t n;
-
     (void)state;
-    options.threads = 2;
-    snprintf(text, sizeof text, "%s/text.txt", fresh_folder());
-    char *whole = read_file(source_path("CONTRIBUTING.md"), &n);
-    write_file(text, whole, n < MOST_TEXT ? n : MOST_TEXT);
-    free(whole);
-    return gram_runtime_open(&rt, &options, &err) == GRAM_OK ? 0 : -1;
+    text = unread_text(3000);
+    rt = open_runtime(2, NULL);
+    return 0;
 }
 
 static int close_world(void **state)
@@ -45,15 +39,6 @@ static struct gram_tune_options options_of(const char *optimizer)
     return o;
 }
 
-static const char *out_path(void)
-{
-    static char paths[4][600];
-    static int next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof paths[0], "%s/out", fresh_folder());
-    return path;
-}
-
 static const char *inside(const char *folder, const char *name)
 {
     static char path[2][700];
@@ -61,18 +46,6 @@ static const char *inside(const char *folder, const char *name)
     char *at = path[next++ % 2];
     snprintf(at, sizeof path[0], "%s/%s", folder, name);
     return at;
-}
-
-static void assert_same_weights(const char *a, const char *b)
-{
-    size_t n, m;
-    char *x = read_file(inside(a, "model.safetensors"), &n);
-    char *y = read_file(inside(b, "model.safetensors"), &m);
-
-    assert_int_equal(n, m);
-    assert_memory_equal(x, y, n);
-    free(x);
-    free(y);
 }
 
 /* ---- memory ---- */
@@ -94,14 +67,14 @@ static void a_limit_is_kept_and_changes_no_bit(void **state)
 
     (void)state;
     options.on_memory = hear_memory;
-    MUST(gram_tune(rt, source_path("models/hamlet"), straight, &options, &free_of_limits, NULL, &err));
+    MUST(gram_tune(rt, hamlet(), straight, &options, &free_of_limits, NULL, &err));
     assert_true(free_of_limits.memory.keeps_all && free_of_limits.memory.rows == 4);
     assert_int_equal(told, free_of_limits.memory.total);
     for (int i = 0; i < 3; i++) { /* each time less than the last */
         options.memory = told - 1;
-        MUST(gram_tune(rt, source_path("models/hamlet"), lean, &options, &limited, NULL, &err));
+        MUST(gram_tune(rt, hamlet(), lean, &options, &limited, NULL, &err));
         assert_true(told <= options.memory);
-        assert_same_weights(straight, lean);
+        assert_true(is_same_file(straight, lean, "model.safetensors"));
         options.force = true;
     }
     assert_true(!limited.memory.keeps_all || limited.memory.rows < 4);
@@ -116,46 +89,25 @@ static void what_does_not_fit_is_refused_in_a_sentence(void **state)
     (void)state;
     options.memory = 1 << 20;
     MUST_FAIL(GRAM_ENOMEM, "at the least and may take 1 MB",
-              gram_tune(rt, source_path("models/hamlet"), out, &options, NULL, NULL, &err));
+              gram_tune(rt, hamlet(), out, &options, NULL, NULL, &err));
     assert_int_not_equal(access(out, F_OK), 0);
 }
 
 /* ---- states ---- */
 
-static int steps_seen;
-
-static void count_step(void *user, const struct gram_tune_step *step)
-{
-    (void)user, (void)step;
-    steps_seen++;
-}
-
-static bool stop_in_between(void *user)
-{
-    (void)user;
-    return steps_seen == STOP;
-}
-
 static void states_in_8_bits_and_in_a_file_survive_an_interruption(void **state)
 {
-    const struct gram_job job = {.cancelled = stop_in_between};
     struct gram_tune_options options = options_of("adamw8bit");
     const char *straight = out_path(), *broken = out_path();
-    struct gram_tune_report report;
     struct gram_error err;
 
     (void)state;
-    options.on_step = count_step;
-    MUST(gram_tune(rt, source_path("models/hamlet"), straight, &options, NULL, NULL, &err));
+    MUST(gram_tune(rt, hamlet(), straight, &options, NULL, NULL, &err));
     options.paged = true;
-    steps_seen = 0;
-    MUST_FAIL(GRAM_ECANCELED, "after step 4 of 6",
-              gram_tune(rt, source_path("models/hamlet"), broken, &options, NULL, &job, &err));
+    tune_until(STOP, rt, hamlet(), broken, &options);
     options.paged = false; /* where states lie is no part of the job */
-    steps_seen = 0;
-    MUST(gram_tune(rt, source_path("models/hamlet"), broken, &options, &report, NULL, &err));
-    assert_int_equal(report.resumed_from, STOP);
-    assert_same_weights(straight, broken);
+    tune_on_from(STOP, rt, hamlet(), broken, &options);
+    assert_true(is_same_file(straight, broken, "model.safetensors"));
 }
 
 static double loss_after(const char *optimizer)
@@ -166,12 +118,13 @@ static double loss_after(const char *optimizer)
 
     options.steps = 30;
     options.eval_share = 0.2;
-    MUST(gram_tune(rt, source_path("models/hamlet"), out_path(), &options, &report, NULL, &err));
+    MUST(gram_tune(rt, hamlet(), out_path(), &options, &report, NULL, &err));
     assert_true(report.held_after < report.held_before);
     return report.held_after;
 }
 
-/* Dettmers et al. 2022 find no difference after long trainings; this one is short, and its model small. */
+/* Dettmers et al. 2022 find no difference after long trainings; this one is short, and its model
+ * small. */
 static void states_in_8_bits_learn_as_well_as_those_in_32(void **state)
 {
     const double plain = loss_after("adamw"), coded = loss_after("adamw8bit");
@@ -188,8 +141,9 @@ static void weights_are_stored_as_asked(void **state)
     static const struct {
         const char *store, *name;
         enum gram_dtype dtype;
-    } cases[] = {
-        {"f32", "float32", GRAM_F32}, {"f16", "float16", GRAM_F16}, {"bf16", "bfloat16", GRAM_BF16}};
+    } cases[] = {{"f32", "float32", GRAM_F32},
+                 {"f16", "float16", GRAM_F16},
+                 {"bf16", "bfloat16", GRAM_BF16}};
 
     (void)state;
     for (size_t i = 0; i < 3; i++) {
@@ -200,7 +154,7 @@ static void weights_are_stored_as_asked(void **state)
         const char *out = out_path();
         size_t n;
         options.store = cases[i].store;
-        MUST(gram_tune(rt, source_path("models/hamlet"), out, &options, NULL, NULL, &err));
+        MUST(gram_tune(rt, hamlet(), out, &options, NULL, NULL, &err));
         MUST(gram_store_open(&store, out, &err));
         for (size_t k = 0; k < gram_store_count(store); k++)
             assert_int_equal(gram_store_at(store, k)->dtype, cases[i].dtype);
@@ -220,11 +174,11 @@ static void a_type_that_cannot_be_stored_is_refused(void **state)
     (void)state;
     options.store = "w4a16";
     MUST_FAIL(GRAM_EINVAL, "f32, f16 or bf16, not as 'w4a16'",
-              gram_tune(rt, source_path("models/hamlet"), out_path(), &options, NULL, NULL, &err));
+              gram_tune(rt, hamlet(), out_path(), &options, NULL, NULL, &err));
     options.store = "bf16";
     options.method = "lora";
     MUST_FAIL(GRAM_EINVAL, "belongs to method full",
-              gram_tune(rt, source_path("models/hamlet"), out_path(), &options, NULL, NULL, &err));
+              gram_tune(rt, hamlet(), out_path(), &options, NULL, NULL, &err));
 }
 
 /* ---- which model it started from ---- */
@@ -236,7 +190,7 @@ static const char *copy_model(void)
 
     for (size_t i = 0; i < 3; i++) {
         size_t n;
-        char *bytes = read_file(inside(source_path("models/hamlet"), names[i]), &n);
+        char *bytes = read_file(inside(hamlet(), names[i]), &n);
         write_file(inside(folder, names[i]), bytes, n);
         free(bytes);
     }
@@ -245,27 +199,17 @@ static const char *copy_model(void)
 
 static void a_model_that_changed_anywhere_is_another_job(void **state)
 {
-    const struct gram_job job = {.cancelled = stop_in_between};
-    struct gram_tune_options options = options_of("adamw");
-    struct gram_tune_report report;
-    struct gram_error err;
-    const char *out = out_path();
-    char model[600];
+    const struct gram_tune_options options = options_of("adamw");
+    const char *model = copy_model(), *out = out_path();
     size_t n;
 
     (void)state;
-    snprintf(model, sizeof model, "%s", copy_model());
-    options.on_step = count_step;
-    steps_seen = 0;
-    MUST_FAIL(GRAM_ECANCELED, "after step 4 of 6", gram_tune(rt, model, out, &options, NULL, &job, &err));
+    tune_until(STOP, rt, model, out, &options);
     char *bytes = read_file(inside(model, "model.safetensors"), &n);
     bytes[n - 2] ^= 1; /* the end of the last tensor */
     write_file(inside(model, "model.safetensors"), bytes, n);
     free(bytes);
-    steps_seen = 0;
-    MUST(gram_tune(rt, model, out, &options, &report, NULL, &err));
-    assert_int_equal(report.resumed_from, 0);
-    assert_int_equal(steps_seen, STEPS);
+    tune_on_from(0, rt, model, out, &options);
 }
 
 /* ---- what is told on the way ---- */
@@ -292,7 +236,7 @@ static void every_step_is_told_with_its_loss_and_speed(void **state)
 
     (void)state;
     reports = 0;
-    MUST(gram_tune(rt, source_path("models/hamlet"), out_path(), &options, NULL, &job, &err));
+    MUST(gram_tune(rt, hamlet(), out_path(), &options, NULL, &job, &err));
     assert_int_equal(reports, STEPS);
 }
 

@@ -4,20 +4,15 @@
 
 #include "adapters.h"
 #include "formats/store.h"
-#include "support.h"
+#include "tuning.h"
 
-enum { N = 48 };
 static struct gram_runtime *rt;
 
 static int open_world(void **state)
 {
-    struct gram_runtime_options options = GRAM_RUNTIME_OPTIONS_INIT;
-    struct gram_error err;
-
     (void)state;
-    options.threads = 2;
-    options.activations = "f32"; /* what is compared are weights */
-    return gram_runtime_open(&rt, &options, &err) == GRAM_OK ? 0 : -1;
+    rt = open_runtime(2, "f32"); /* what is compared are weights */
+    return 0;
 }
 
 static int close_world(void **state)
@@ -39,70 +34,6 @@ static const char *plain_adapter(double size)
     return make_adapter("{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":8}", halves, 4);
 }
 
-static const char *out_path(void)
-{
-    static char paths[8][600];
-    static int next;
-    char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/out", fresh_folder());
-    return path;
-}
-
-static const char *quantized(const char *scheme)
-{
-    struct gram_quantize_options options = GRAM_QUANTIZE_OPTIONS_INIT;
-    const char *out = out_path();
-    struct gram_error err;
-
-    options.scheme = scheme;
-    options.method = "mse";
-    MUST(gram_quantize(rt, source_path("models/hamlet"), out, &options, NULL, NULL, &err));
-    return out;
-}
-
-/* Logits of N tokens; adapter may be NULL. */
-static float *logits_of(const char *path, const char *adapter, int64_t *vocab)
-{
-    struct gram_session_options options = GRAM_SESSION_OPTIONS_INIT;
-    struct gram_model *model, *adapted = NULL;
-    struct gram_session *session;
-    struct gram_model_info info;
-    int32_t tokens[N];
-    struct gram_error err;
-
-    MUST(gram_model_open(&model, rt, path, &err));
-    if (adapter)
-        MUST(gram_model_adapt(&adapted, model, &(struct gram_adapter){adapter, 1.0}, 1, &err));
-    options.kv = "f32"; /* f16 would round what f32 tells apart */
-    gram_model_info(model, &info);
-    *vocab = info.vocab;
-    for (int i = 0; i < N; i++)
-        tokens[i] = (int32_t)((i * 7919 + 13) % info.vocab);
-    float *logits = calloc((size_t)(N * info.vocab), sizeof *logits);
-    MUST(gram_session_open(&session, adapted ? adapted : model, &options, &err));
-    MUST(gram_session_feed(session, tokens, N, logits, N, &err));
-    gram_session_close(&session);
-    gram_model_close(&adapted);
-    gram_model_close(&model);
-    return logits;
-}
-
-/* The largest difference of two models' logits, over the largest logit. */
-static double apart(const char *a, const char *adapter, const char *b)
-{
-    int64_t vocab;
-    float *x = logits_of(a, adapter, &vocab), *y = logits_of(b, NULL, &vocab);
-    double most = 0.0, largest = 0.0;
-
-    for (int64_t i = 0; i < N * vocab; i++) {
-        most = fmax(most, fabs((double)x[i] - (double)y[i]));
-        largest = fmax(largest, fabs((double)x[i]));
-    }
-    free(x);
-    free(y);
-    return most / largest;
-}
-
 static void merge(const char *in, const char *adapter, const char *out, const char *scheme,
                   struct gram_merge_report *report)
 {
@@ -122,11 +53,11 @@ static void an_adapter_merges_into_floats_up_to_their_type(void **state)
     struct gram_error err;
 
     (void)state; /* hamlet is stored in bf16 */
-    merge(source_path("models/hamlet"), adapter, out, NULL, &report);
+    merge(hamlet(), adapter, out, NULL, &report);
     assert_int_equal(report.linears, 2);
     assert_int_equal(report.exact, 0);
     assert_true(report.change > 0.01 && report.error < 0.003 && report.error > 1e-4);
-    assert_true(apart(source_path("models/hamlet"), adapter, out) < 0.02);
+    assert_true(logits_apart(rt, hamlet(), adapter, out) < 0.02);
     MUST(gram_check(&checked, rt, out, NULL, &err));
 }
 
@@ -144,7 +75,7 @@ static void an_adapter_merges_into_f32_exactly(void **state)
     merge(shared_path(base), adapter, out, NULL, &report);
     assert_int_equal(report.exact, report.linears);
     assert_true(report.change > 0.0);
-    assert_true(apart(shared_path(base), adapter, out) < 1e-5);
+    assert_true(logits_apart(rt, shared_path(base), adapter, out) < 1e-5);
 }
 
 static void a_quantized_base_is_quantized_again_on_its_own_grid(void **state)
@@ -154,7 +85,8 @@ static void a_quantized_base_is_quantized_again_on_its_own_grid(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
-        const char *base = quantized(schemes[i]), *adapter = plain_adapter(0.3), *out = out_path();
+        const char *base = quantized(rt, schemes[i], "mse"), *adapter = plain_adapter(0.3),
+                   *out = out_path();
         struct gram_merge_report report;
         struct gram_model_info before, after;
         struct gram_model *model;
@@ -182,7 +114,7 @@ static void an_adapter_that_counts_nothing_changes_no_byte(void **state)
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
         struct gram_merge_options options = GRAM_MERGE_OPTIONS_INIT;
         const struct gram_adapter none = {plain_adapter(0.1), 0.0};
-        const char *base = quantized(schemes[i]), *out = out_path();
+        const char *base = quantized(rt, schemes[i], "mse"), *out = out_path();
         struct gram_store *before, *after;
         struct gram_error err;
         MUST(gram_merge(rt, base, out, &none, 1, &options, NULL, NULL, &err));
@@ -206,12 +138,12 @@ static void a_merge_of_another_scheme_quantizes_all_linears(void **state)
     struct gram_merge_report report;
 
     (void)state;
-    merge(source_path("models/hamlet"), adapter, out, "w8a16-channel", &report);
+    merge(hamlet(), adapter, out, "w8a16-channel", &report);
     assert_int_equal(report.linears, 35);
-    assert_true(apart(source_path("models/hamlet"), adapter, out) < 0.1);
+    assert_true(logits_apart(rt, hamlet(), adapter, out) < 0.1);
     merge(out, adapter, back, "bf16", &report); /* and from codes to floats */
     assert_int_equal(report.linears, 35);
-    assert_true(apart(out, adapter, back) < 0.02);
+    assert_true(logits_apart(rt, out, adapter, back) < 0.02);
 }
 
 static void what_cannot_be_merged_leaves_nothing(void **state)
@@ -222,17 +154,14 @@ static void what_cannot_be_merged_leaves_nothing(void **state)
 
     (void)state;
     MUST_FAIL(GRAM_ENOENT, "adapter_config.json",
-              gram_merge(rt, source_path("models/hamlet"), out,
-                         &(struct gram_adapter){fresh_folder(), 1.0}, 1, &options, NULL, NULL,
-                         &err));
-    MUST_FAIL(
-        GRAM_EINVAL, "no adapter",
-        gram_merge(rt, source_path("models/hamlet"), out, NULL, 0, &options, NULL, NULL, &err));
+              gram_merge(rt, hamlet(), out, &(struct gram_adapter){fresh_folder(), 1.0}, 1,
+                         &options, NULL, NULL, &err));
+    MUST_FAIL(GRAM_EINVAL, "no adapter",
+              gram_merge(rt, hamlet(), out, NULL, 0, &options, NULL, NULL, &err));
     options.text = "no such text";
     MUST_FAIL(GRAM_ENOENT, "no such text",
-              gram_merge(rt, source_path("models/hamlet"), out,
-                         &(struct gram_adapter){plain_adapter(0.1), 1.0}, 1, &options, NULL, NULL,
-                         &err));
+              gram_merge(rt, hamlet(), out, &(struct gram_adapter){plain_adapter(0.1), 1.0}, 1,
+                         &options, NULL, NULL, &err));
     assert_int_not_equal(access(out, F_OK), 0);
 }
 
@@ -248,7 +177,7 @@ static void a_merge_measures_itself_beside_the_unmerged_model(void **state)
     (void)state;
     options.text = source_path("LICENSE");
     options.context = 64;
-    MUST(gram_merge(rt, quantized("w4a16-g32"), out,
+    MUST(gram_merge(rt, quantized(rt, "w4a16-g32", "mse"), out,
                     &(struct gram_adapter){plain_adapter(0.1), 1.0}, 1, &options, &report, NULL,
                     &err));
     assert_true(report.is_measured && report.tokens > 100);
