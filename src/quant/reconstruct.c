@@ -273,8 +273,10 @@ static enum gram_status open_params(struct work *k, struct gram_error *err)
     for (int i = 0; i < k->r->n; i++) {
         const struct gram_learned *l = &k->linears[i];
         const struct gram_coded *c = &l->fake.coded;
-        weights[i] = (struct gram_param){"weight", l->place, l->g_place, c->rows * c->cols, false, {NULL}};
-        steps[i] = (struct gram_param){"steps", l->fake.logs, l->fake.g_logs, l->fake.n_steps, false, {NULL}};
+        weights[i] = (struct gram_param){
+            .name = "weight", .w = l->place, .g = l->g_place, .n = c->rows * c->cols};
+        steps[i] = (struct gram_param){
+            .name = "steps", .w = l->fake.logs, .g = l->fake.g_logs, .n = l->fake.n_steps};
     }
     GRAM_TRY(gram_optimizer_find(&adam, "adam", err));
     GRAM_TRY(gram_params_open(&k->params, weights, (size_t)k->r->n, adam, k->r->pool, err));
