@@ -8,32 +8,34 @@
 
 struct merge_options {
     struct common_options common;
-    const char *out, *scheme, *text;
+    struct gram_merge_options merge; /* filled by the rows; struct_size and callbacks by merge() */
+    const char *out;
     struct text_list adapters;
-    int64_t context, max_tokens;
-    bool force, is_long;
+    bool is_long;
 };
 
 /* clang-format off */
 #define AT(field) offsetof(struct merge_options, field)
+#define OF(field) offsetof(struct merge_options, merge.field)
 static const struct option_row rows[] = {
     {.name = "output", .letter = 'o', .type = OPTION_TEXT, .argument = "OUT", .is_required = true,
      .help = "directory to write", .offset = AT(out)},
     {.name = "scheme", .letter = 's', .type = OPTION_TEXT, .argument = "SCHEME", .choices = gram_schemes,
-     .help = "what the linears become, such as w4a16 or bf16 [what they are]", .offset = AT(scheme)},
+     .help = "what the linears become, such as w4a16 or bf16 [what they are]", .offset = OF(scheme)},
     {.name = "adapter", .letter = 'a', .type = OPTION_LIST, .argument = "DIR",
      .help = "further adapter to merge in the same step; may be repeated", .offset = AT(adapters)},
     {.name = "text", .type = OPTION_TEXT, .argument = "FILE",
-     .help = "text to measure the merged model on, beside the unmerged one", .offset = AT(text)},
+     .help = "text to measure the merged model on, beside the unmerged one", .offset = OF(text)},
     {.name = "ctx", .letter = 'c', .type = OPTION_INT, .argument = "N", .low = 2, .high = 1 << 27,
-     .help = "tokens per window [the model's limit, at most 2048]", .offset = AT(context)},
+     .help = "tokens per window [the model's limit, at most 2048]", .offset = OF(context)},
     {.name = "max-tokens", .type = OPTION_INT, .argument = "N", .low = 2, .high = 1e15,
-     .help = "use only the first N tokens of the text [all]", .offset = AT(max_tokens)},
+     .help = "use only the first N tokens of the text [all]", .offset = OF(max_tokens)},
     {.name = "tensors", .help = "print a line for every linear", .offset = AT(is_long)},
-    {.name = "force", .letter = 'f', .help = "replace OUT if it exists", .offset = AT(force)},
+    {.name = "force", .letter = 'f', .help = "replace OUT if it exists", .offset = OF(force)},
     {.name = NULL},
 };
 #undef AT
+#undef OF
 /* clang-format on */
 
 /* The linears as they are done: for --json a list, for --tensors lines. */
@@ -75,16 +77,12 @@ static enum gram_status merge(const struct invocation *in, const struct gram_ada
                               struct gram_error *err)
 {
     const struct merge_options *o = in->options;
-    struct gram_merge_options options = GRAM_MERGE_OPTIONS_INIT;
+    struct gram_merge_options options = o->merge;
     struct loaded loaded = {0};
     struct progress progress;
     const struct gram_job job = progress_job(&progress, in->common);
 
-    options.scheme = o->scheme;
-    options.text = o->text;
-    options.context = o->context;
-    options.max_tokens = o->max_tokens;
-    options.force = o->force;
+    options.struct_size = sizeof options;
     options.on_tensor = tell;
     options.user = told;
     enum gram_status st = load_runtime(&loaded, in->common, err);

@@ -8,13 +8,10 @@
 
 struct quantize_options {
     struct common_options common;
-    const char *out, *scheme, *method, *recipe, *scale_dtype;
+    struct gram_quantize_options quantize; /* filled by the rows, the rest by quantize() */
+    const char *out;
     struct text_list rules;
-    const char *transform, *calib, *observer, *save_stats, *stats;
-    int64_t calib_tokens, calib_context, seed, iterations, learn;
-    double damping;
-    uint64_t max_shard, memory;
-    bool lm_head, force, allow_nonfinite, no_act_order, no_sequential, correct_drift, as_reference;
+    bool no_act_order, no_sequential;
 };
 
 static const struct gram_choice *scale_dtypes(void)
@@ -26,43 +23,44 @@ static const struct gram_choice *scale_dtypes(void)
 
 /* clang-format off */
 #define AT(field) offsetof(struct quantize_options, field)
+#define OF(field) offsetof(struct quantize_options, quantize.field)
 static const struct option_row rows[] = {
     {.name = "output", .letter = 'o', .type = OPTION_TEXT, .argument = "OUT", .is_required = true,
      .help = "directory to write", .offset = AT(out)},
     {.name = "scheme", .letter = 's', .type = OPTION_TEXT, .argument = "SCHEME",
      .choices = gram_schemes,
      .help = "how weights are stored, such as w4a16 or w4a16-g64-asym; 'gram schemes' lists more",
-     .offset = AT(scheme)},
+     .offset = OF(scheme)},
     {.name = "method", .letter = 'm', .type = OPTION_TEXT, .argument = "METHOD",
      .choices = gram_methods,
      .help = "how codes are chosen, such as gptq or gptq:block=64,no-act-order; 'gram methods' lists "
              "all and their options [the recipe's, else rtn]",
-     .offset = AT(method)},
+     .offset = OF(method)},
     {.name = "transform", .type = OPTION_TEXT, .argument = "NAME", .choices = gram_transforms,
      .help = "rewrite weights before they are quantized, such as awq or smoothquant:alpha=0.7; "
              "'gram transforms' lists all and their options [none]",
-     .offset = AT(transform)},
+     .offset = OF(transform)},
     {.name = "calib", .type = OPTION_TEXT, .argument = "FILE",
      .help = "text, or JSONL records, that methods and transforms are calibrated on",
-     .offset = AT(calib)},
+     .offset = OF(calibration)},
     {.name = "calib-tokens", .type = OPTION_INT, .argument = "N", .fallback = "32768", .low = 0,
-     .high = 1e12, .help = "most tokens of it, 0 for all", .offset = AT(calib_tokens)},
+     .high = 1e12, .help = "most tokens of it, 0 for all", .offset = OF(calibration_tokens)},
     {.name = "calib-ctx", .type = OPTION_INT, .argument = "N", .low = 2, .high = 1 << 27,
-     .help = "tokens per window [the model's limit, at most 2048]", .offset = AT(calib_context)},
+     .help = "tokens per window [the model's limit, at most 2048]", .offset = OF(calibration_context)},
     {.name = "save-stats", .type = OPTION_TEXT, .argument = "FILE",
      .help = "collect what the linears of the float model read, keep it in FILE, and quantize by it",
-     .offset = AT(save_stats)},
+     .offset = OF(save_stats)},
     {.name = "stats", .type = OPTION_TEXT, .argument = "FILE",
-     .help = "quantize by statistics that --save-stats kept, without running the model", .offset = AT(stats)},
+     .help = "quantize by statistics that --save-stats kept, without running the model", .offset = OF(stats)},
     {.name = "observer", .type = OPTION_CHOICE, .argument = "NAME",
      .choices = gram_activation_observers,
-     .help = "range that static activations keep [minmax]", .offset = AT(observer)},
+     .help = "range that static activations keep [minmax]", .offset = OF(observer)},
     {.name = "memory", .type = OPTION_SIZE, .argument = "SIZE", .low = 1, .high = 1e18,
      .help = "most memory that the job may take; activations go to a file before it is refused "
-             "[no limit]", .offset = AT(memory)},
+             "[no limit]", .offset = OF(memory)},
     {.name = "damp", .type = OPTION_REAL, .argument = "X", .fallback = "0.01", .low = 1e-9, .high = 1,
      .help = "added to the diagonal of X'X, as a share of its mean, where the method says nothing else",
-     .offset = AT(damping)},
+     .offset = OF(damping)},
     {.name = "no-act-order", .help = "round columns in the order of the file, not large inputs first",
      .offset = AT(no_act_order)},
     {.name = "no-sequential",
@@ -70,34 +68,35 @@ static const struct option_row rows[] = {
      .offset = AT(no_sequential)},
     {.name = "correct-drift",
      .help = "aim at the outputs of the float model, though inputs are those of the quantized one; "
-             "blocks run twice as often", .offset = AT(correct_drift)},
+             "blocks run twice as often", .offset = OF(correct_drift)},
     {.name = "learn", .type = OPTION_INT, .argument = "N", .fallback = "0", .low = 0, .high = 1e6,
      .help = "passes over the calibration text in which codes and steps of whole blocks are learned "
-             "on what leaves the block", .offset = AT(learn)},
+             "on what leaves the block", .offset = OF(learn_epochs)},
     {.name = "as-reference",
      .help = "gptq, ldlq, smoothquant and awq as their authors' implementations do it, without what gram "
-             "does beside", .offset = AT(as_reference)},
+             "does beside", .offset = OF(as_reference)},
     {.name = "iterations", .type = OPTION_INT, .argument = "N", .fallback = "0", .low = -1, .high = 1e6,
-     .help = "of iterative methods, -1 for none and 0 for the method's own", .offset = AT(iterations)},
+     .help = "of iterative methods, -1 for none and 0 for the method's own", .offset = OF(iterations)},
     {.name = "seed", .type = OPTION_INT, .argument = "N", .fallback = "0", .low = 0, .high = 1e15,
-     .help = "of what is drawn", .offset = AT(seed)},
+     .help = "of what is drawn", .offset = OF(seed)},
     {.name = "rule", .type = OPTION_LIST, .argument = "PATTERN=SCHEME[:METHOD]",
      .help = "another scheme for the linears whose name matches, 'keep' to leave them; may be "
              "repeated, the last match wins", .offset = AT(rules)},
     {.name = "recipe", .type = OPTION_TEXT, .argument = "FILE",
      .help = "JSON file with scheme, method and rules; --rule comes after its own",
-     .offset = AT(recipe)},
+     .offset = OF(recipe)},
     {.name = "scale-dtype", .type = OPTION_CHOICE, .argument = "DTYPE", .choices = scale_dtypes,
-     .help = "type of the scales [the weight's own]", .offset = AT(scale_dtype)},
-    {.name = "lm-head", .help = "quantize the output projection too", .offset = AT(lm_head)},
+     .help = "type of the scales [the weight's own]", .offset = OF(scale_dtype)},
+    {.name = "lm-head", .help = "quantize the output projection too", .offset = OF(quantize_lm_head)},
     {.name = "max-shard", .type = OPTION_SIZE, .argument = "SIZE", .fallback = "5g", .low = 1,
-     .high = 1e18, .help = "largest file before the weights are split", .offset = AT(max_shard)},
-    {.name = "force", .letter = 'f', .help = "replace OUT if it exists", .offset = AT(force)},
+     .high = 1e18, .help = "largest file before the weights are split", .offset = OF(max_shard_bytes)},
+    {.name = "force", .letter = 'f', .help = "replace OUT if it exists", .offset = OF(force)},
     {.name = "allow-nonfinite", .help = "carry NaN and Inf over instead of failing",
-     .offset = AT(allow_nonfinite)},
+     .offset = OF(allow_nonfinite)},
     {.name = NULL},
 };
 #undef AT
+#undef OF
 /* clang-format on */
 
 /* One "PATTERN=SCHEME[:METHOD]", cut in place. */
@@ -182,36 +181,15 @@ static enum gram_status quantize(const struct invocation *in, const struct rules
                                  struct gram_quantize_report *report, struct gram_error *err)
 {
     const struct quantize_options *o = in->options;
-    struct gram_quantize_options options = GRAM_QUANTIZE_OPTIONS_INIT;
+    struct gram_quantize_options options = o->quantize;
     struct loaded loaded = {0};
     struct progress progress;
     const struct gram_job job = progress_job(&progress, in->common);
 
-    options.scheme = o->scheme;
-    options.method = o->method;
+    options.struct_size = sizeof options;
     options.rules = rules->at;
     options.n_rules = rules->n;
-    options.recipe = o->recipe;
-    options.scale_dtype = o->scale_dtype;
-    options.quantize_lm_head = o->lm_head;
-    options.force = o->force;
-    options.allow_nonfinite = o->allow_nonfinite;
-    options.max_shard_bytes = o->max_shard;
-    options.transform = o->transform;
-    options.calibration = o->calib;
-    options.calibration_tokens = o->calib_tokens;
-    options.calibration_context = o->calib_context;
-    options.correct_drift = o->correct_drift;
-    options.as_reference = o->as_reference;
-    options.learn_epochs = o->learn;
-    options.observer = o->observer;
-    options.save_stats = o->save_stats;
-    options.stats = o->stats;
-    options.memory = o->memory;
-    options.seed = (uint64_t)o->seed;
-    options.damping = o->damping;
     options.act_order = !o->no_act_order;
-    options.iterations = o->iterations;
     options.sequential = !o->no_sequential;
     enum gram_status st = load_runtime(&loaded, in->common, err);
     if (st == GRAM_OK)
@@ -229,7 +207,7 @@ static int run(const struct invocation *in)
     struct rules rules = {0};
     enum gram_status st = GRAM_OK;
 
-    if (!o->scheme && !o->recipe)
+    if (!o->quantize.scheme && !o->quantize.recipe)
         st = refuse(&err, GRAM_EINVAL, "--scheme SCHEME or --recipe FILE is missing");
     if (st == GRAM_OK)
         st = rules_init(&rules, &o->rules, &err);

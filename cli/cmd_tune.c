@@ -10,15 +10,9 @@
 
 struct tune_options {
     struct common_options common;
-    const char *out, *method, *data, *eval_data, *log, *scheme, *targets, *optimizer, *schedule, *store;
-    const char *reference, *ranges, *kv, *start;
-    const char *rank_pattern, *alpha_pattern, *init, *base_out;
-    int64_t self_tokens, coreset_every, watch_steps, loftq;
-    double distill, distill_temperature, block_mse, coreset, channels;
-    int64_t context, rows, accumulate, epochs, steps, seed, eval_every, patience, keep_every, rank;
-    double eval_share, lr, warmup, weight_decay, clip, alpha, dropout;
-    uint64_t memory;
-    bool skip_bad, paged, force, rslora, from_random;
+    struct gram_tune_options tune; /* filled by the rows; struct_size and callbacks by tune() */
+    const char *out, *log, *init;
+    int64_t loftq;
 };
 
 static const struct gram_choice *beginnings(void)
@@ -33,126 +27,128 @@ static const struct gram_choice *beginnings(void)
 
 /* clang-format off */
 #define AT(field) offsetof(struct tune_options, field)
+#define OF(field) offsetof(struct tune_options, tune.field)
 static const struct option_row rows[] = {
     {.name = "output", .letter = 'o', .type = OPTION_TEXT, .argument = "OUT", .is_required = true,
      .help = "directory to write", .offset = AT(out)},
     {.name = "data", .letter = 'd', .type = OPTION_TEXT, .argument = "FILE", .is_required = true,
      .help = "what to learn from: a text, or .jsonl or .json records (text, prompt and response, "
-             "instruction and output, messages); self: what MODEL itself says", .offset = AT(data)},
+             "instruction and output, messages); self: what MODEL itself says", .offset = OF(data)},
     {.name = "self-tokens", .type = OPTION_INT, .argument = "N", .fallback = "65536", .low = 2,
-     .high = 1e12, .help = "tokens that MODEL says for --data self", .offset = AT(self_tokens)},
+     .high = 1e12, .help = "tokens that MODEL says for --data self", .offset = OF(self_tokens)},
     {.name = "method", .letter = 'm', .type = OPTION_CHOICE, .argument = "METHOD",
      .choices = gram_tune_methods, .fallback = "full",
      .help = "what is trained: full (all weights), lora (an adapter), qlora (the same on a base in 4 bits), "
              "qat (all, on the grid of --scheme), lora-qat (an adapter in the weights, on their grid), "
              "qa-lora (an adapter that moves zero points), steps (those of a quantized MODEL)",
-     .offset = AT(method)},
+     .offset = OF(method)},
     {.name = "eval-share", .type = OPTION_REAL, .argument = "X", .fallback = "0", .low = 0, .high = 0.9,
-     .help = "share of the data that is held out and measured", .offset = AT(eval_share)},
+     .help = "share of the data that is held out and measured", .offset = OF(eval_share)},
     {.name = "eval-data", .type = OPTION_TEXT, .argument = "FILE",
-     .help = "data that is measured and not learned", .offset = AT(eval_data)},
+     .help = "data that is measured and not learned", .offset = OF(eval_data)},
     {.name = "skip-bad", .help = "pass over bad records and count them, instead of failing",
-     .offset = AT(skip_bad)},
+     .offset = OF(skip_bad)},
     {.name = "ctx", .letter = 'c', .type = OPTION_INT, .argument = "N", .low = 2, .high = 1 << 27,
-     .help = "tokens of a row [the model's limit, at most 512]", .offset = AT(context)},
+     .help = "tokens of a row [the model's limit, at most 512]", .offset = OF(context)},
     {.name = "batch", .letter = 'b', .type = OPTION_INT, .argument = "N", .fallback = "4", .low = 1,
-     .high = 1 << 16, .help = "rows that are computed together", .offset = AT(rows)},
+     .high = 1 << 16, .help = "rows that are computed together", .offset = OF(rows)},
     {.name = "accumulate", .type = OPTION_INT, .argument = "N", .fallback = "1", .low = 1,
-     .high = 1 << 20, .help = "batches of a step", .offset = AT(accumulate)},
+     .high = 1 << 20, .help = "batches of a step", .offset = OF(accumulate)},
     {.name = "epochs", .letter = 'e', .type = OPTION_INT, .argument = "N", .fallback = "1", .low = 1,
-     .high = 1e6, .help = "passes over the data", .offset = AT(epochs)},
+     .high = 1e6, .help = "passes over the data", .offset = OF(epochs)},
     {.name = "steps", .letter = 'n', .type = OPTION_INT, .argument = "N", .low = 1, .high = 1e12,
-     .help = "steps in all, whatever --epochs says", .offset = AT(steps)},
+     .help = "steps in all, whatever --epochs says", .offset = OF(steps)},
     {.name = "lr", .type = OPTION_REAL, .argument = "X", .low = 1e-12, .high = 100,
-     .help = "learning rate [1e-4 full, 2e-4 lora and qlora, 5e-3 qa-lora, 1e-3 else]", .offset = AT(lr)},
+     .help = "learning rate [1e-4 full, 2e-4 lora and qlora, 5e-3 qa-lora, 1e-3 else]", .offset = OF(lr)},
     {.name = "optimizer", .type = OPTION_TEXT, .argument = "NAME", .fallback = "adamw",
-     .help = "adamw, adamw8bit, adam, adam8bit, amsgrad, sgd, rmsprop or adagrad", .offset = AT(optimizer)},
+     .help = "adamw, adamw8bit, adam, adam8bit, amsgrad, sgd, rmsprop or adagrad", .offset = OF(optimizer)},
     {.name = "paged", .help = "keep the optimizer's states in a file that the system may evict",
-     .offset = AT(paged)},
+     .offset = OF(paged)},
     {.name = "memory", .type = OPTION_SIZE, .argument = "SIZE", .low = 1, .high = 1e18,
      .help = "most memory to take; blocks are run twice, rows one by one and states paged before it is "
-             "refused [no limit]", .offset = AT(memory)},
+             "refused [no limit]", .offset = OF(memory)},
     {.name = "store", .type = OPTION_TEXT, .argument = "TYPE",
      .help = "full: type of the weights that are written, f32, f16 or bf16 [as read]",
-     .offset = AT(store)},
+     .offset = OF(store)},
     {.name = "schedule", .type = OPTION_TEXT, .argument = "NAME", .fallback = "cosine",
-     .help = "how the learning rate moves: constant, linear, cosine, ...", .offset = AT(schedule)},
+     .help = "how the learning rate moves: constant, linear, cosine, ...", .offset = OF(schedule)},
     {.name = "warmup", .type = OPTION_REAL, .argument = "X", .fallback = "0.03", .low = 0, .high = 1,
-     .help = "share of the steps in which the rate grows", .offset = AT(warmup)},
+     .help = "share of the steps in which the rate grows", .offset = OF(warmup)},
     {.name = "weight-decay", .type = OPTION_REAL, .argument = "X", .fallback = "0", .low = 0,
-     .high = 1e3, .help = "pull of the matrices towards zero", .offset = AT(weight_decay)},
+     .high = 1e3, .help = "pull of the matrices towards zero", .offset = OF(weight_decay)},
     {.name = "clip", .type = OPTION_REAL, .argument = "X", .fallback = "1", .low = 0, .high = 1e9,
-     .help = "longest gradient, 0 for any", .offset = AT(clip)},
+     .help = "longest gradient, 0 for any", .offset = OF(clip)},
     {.name = "seed", .type = OPTION_INT, .argument = "N", .fallback = "0", .low = 0, .high = 9e15,
-     .help = "of the order of samples, what is held out, and new adapters", .offset = AT(seed)},
+     .help = "of the order of samples, what is held out, and new adapters", .offset = OF(seed)},
     {.name = "eval-every", .type = OPTION_INT, .argument = "N", .fallback = "0", .low = 0, .high = 1e12,
-     .help = "steps between measurements, 0 for start and end alone", .offset = AT(eval_every)},
+     .help = "steps between measurements, 0 for start and end alone", .offset = OF(eval_every)},
     {.name = "patience", .type = OPTION_INT, .argument = "N", .fallback = "0", .low = 0, .high = 1e9,
      .help = "end after N measurements without a new best one, and write the best; 0 for no end",
-     .offset = AT(patience)},
+     .offset = OF(patience)},
     {.name = "keep-every", .type = OPTION_INT, .argument = "N", .fallback = "100", .low = 0,
-     .high = 1e12, .help = "steps between checkpoints, 0 for none", .offset = AT(keep_every)},
+     .high = 1e12, .help = "steps between checkpoints, 0 for none", .offset = OF(keep_every)},
     {.name = "distill", .type = OPTION_REAL, .argument = "X", .fallback = "0", .low = 0, .high = 1,
      .help = "share of the loss that is the divergence from the reference's logits",
-     .offset = AT(distill)},
+     .offset = OF(distill)},
     {.name = "distill-temperature", .type = OPTION_REAL, .argument = "X", .fallback = "1", .low = 1e-3,
-     .high = 1e3, .help = "of both distributions", .offset = AT(distill_temperature)},
+     .high = 1e3, .help = "of both distributions", .offset = OF(distill_temperature)},
     {.name = "block-mse", .type = OPTION_REAL, .argument = "X", .fallback = "0", .low = 0, .high = 1e6,
-     .help = "weight of the relative squared error of what leaves the blocks", .offset = AT(block_mse)},
+     .help = "weight of the relative squared error of what leaves the blocks", .offset = OF(block_mse)},
     {.name = "reference", .type = OPTION_TEXT, .argument = "MODEL",
      .help = "what --distill, --block-mse and --coreset hold against [MODEL as it is]",
-     .offset = AT(reference)},
+     .offset = OF(reference)},
     {.name = "coreset", .type = OPTION_REAL, .argument = "X", .fallback = "1", .low = 1e-9, .high = 1,
      .help = "share of the samples that an epoch is made of, those that matter most then",
-     .offset = AT(coreset)},
+     .offset = OF(coreset)},
     {.name = "coreset-every", .type = OPTION_INT, .argument = "N", .fallback = "1", .low = 1,
-     .high = 1e9, .help = "epochs between choices", .offset = AT(coreset_every)},
+     .high = 1e9, .help = "epochs between choices", .offset = OF(coreset_every)},
     {.name = "kv", .type = OPTION_CHOICE, .argument = "KIND", .choices = kv_choices,
-     .help = "what the cache of keys and values holds: f16, int8, f32 [f32]", .offset = AT(kv)},
+     .help = "what the cache of keys and values holds: f16, int8, f32 [f32]", .offset = OF(kv)},
     {.name = "from-random", .help = "full, qat: MODEL gives shape and tokenizer, weights begin anew",
-     .offset = AT(from_random)},
+     .offset = OF(from_random)},
     {.name = "scheme", .letter = 's', .type = OPTION_TEXT, .argument = "SCHEME", .choices = gram_schemes,
      .help = "qat, lora-qat: the grid, such as w2a16-g64 [w4a16]; qlora: of the base [nf4-dq]",
-     .offset = AT(scheme)},
+     .offset = OF(scheme)},
     {.name = "start", .type = OPTION_TEXT, .argument = "QUANTIZED",
      .help = "qat: MODEL quantized by this scheme, such as by gptq, whose codes it begins with",
-     .offset = AT(start)},
+     .offset = OF(start)},
     {.name = "channels", .type = OPTION_REAL, .argument = "X", .fallback = "1", .low = 1e-9, .high = 1,
      .help = "qat: share of the rows of each linear that is trained, the largest ones",
-     .offset = AT(channels)},
+     .offset = OF(channels)},
     {.name = "ranges", .type = OPTION_TEXT, .argument = "HOW", .fallback = "learned",
      .help = "qat: one scale for all activations is learned, or stands once observed",
-     .offset = AT(ranges)},
+     .offset = OF(ranges)},
     {.name = "watch-steps", .type = OPTION_INT, .argument = "N", .low = 1, .high = 1e12,
-     .help = "qat: steps in which it follows what is seen [a tenth of all]", .offset = AT(watch_steps)},
+     .help = "qat: steps in which it follows what is seen [a tenth of all]", .offset = OF(watch_steps)},
     {.name = "rank", .letter = 'r', .type = OPTION_INT, .argument = "N", .fallback = "16", .low = 1,
-     .high = 1 << 14, .help = "of adapters: rank of the pairs", .offset = AT(rank)},
+     .high = 1 << 14, .help = "of adapters: rank of the pairs", .offset = OF(rank)},
     {.name = "alpha", .type = OPTION_REAL, .argument = "X", .low = 1e-6, .high = 1e6,
-     .help = "of adapters: pairs count alpha / rank times [twice the rank]", .offset = AT(alpha)},
+     .help = "of adapters: pairs count alpha / rank times [twice the rank]", .offset = OF(alpha)},
     {.name = "targets", .type = OPTION_TEXT, .argument = "NAMES",
      .help = "of adapters: linears that get a pair, such as q_proj,v_proj, or a regular expression for whole "
-             "names [all-linear: all of the blocks]", .offset = AT(targets)},
+             "names [all-linear: all of the blocks]", .offset = OF(targets)},
     {.name = "rank-pattern", .type = OPTION_TEXT, .argument = "LIST",
-     .help = "of adapters: other ranks of some linears, such as down_proj=32", .offset = AT(rank_pattern)},
+     .help = "of adapters: other ranks of some linears, such as down_proj=32", .offset = OF(rank_pattern)},
     {.name = "alpha-pattern", .type = OPTION_TEXT, .argument = "LIST",
-     .help = "of adapters: the same of --alpha", .offset = AT(alpha_pattern)},
-    {.name = "rslora", .help = "of adapters: pairs count alpha / sqrt(rank) times", .offset = AT(rslora)},
+     .help = "of adapters: the same of --alpha", .offset = OF(alpha_pattern)},
+    {.name = "rslora", .help = "of adapters: pairs count alpha / sqrt(rank) times", .offset = OF(use_rslora)},
     {.name = "dropout", .type = OPTION_REAL, .argument = "X", .fallback = "0", .low = 0, .high = 0.99,
      .help = "lora, qlora: share of what the pairs read that is dropped in training",
-     .offset = AT(dropout)},
+     .offset = OF(dropout)},
     {.name = "init", .type = OPTION_CHOICE, .argument = "HOW", .choices = beginnings, .fallback = "peft",
      .help = "of adapters: how pairs begin: peft (B is zero), loftq (qlora: with what codes miss)",
      .offset = AT(init)},
     {.name = "loftq-iterations", .type = OPTION_INT, .argument = "N", .fallback = "1", .low = 1, .high = 100,
      .help = "more than one also changes the codes of the base and needs --base-out", .offset = AT(loftq)},
     {.name = "base-out", .type = OPTION_TEXT, .argument = "DIR",
-     .help = "qlora: directory to write the base to that was quantized on the way", .offset = AT(base_out)},
+     .help = "qlora: directory to write the base to that was quantized on the way", .offset = OF(base_out)},
     {.name = "log", .type = OPTION_TEXT, .argument = "FILE",
      .help = "append a line of JSON for every step", .offset = AT(log)},
-    {.name = "force", .letter = 'f', .help = "replace OUT if it exists", .offset = AT(force)},
+    {.name = "force", .letter = 'f', .help = "replace OUT if it exists", .offset = OF(force)},
     {.name = NULL},
 };
 #undef AT
+#undef OF
 /* clang-format on */
 
 struct listener {
@@ -195,68 +191,18 @@ static void log_step(void *user, const struct gram_tune_step *s)
     json_decref(line);
 }
 
-static void take_options(struct gram_tune_options *to, const struct tune_options *o)
-{
-    to->method = o->method;
-    to->data = o->data;
-    to->eval_data = o->eval_data;
-    to->eval_share = o->eval_share;
-    to->skip_bad = o->skip_bad;
-    to->context = o->context;
-    to->rows = o->rows;
-    to->accumulate = o->accumulate;
-    to->epochs = o->epochs;
-    to->steps = o->steps;
-    to->optimizer = o->optimizer;
-    to->schedule = o->schedule;
-    to->lr = o->lr;
-    to->warmup = o->warmup;
-    to->weight_decay = o->weight_decay;
-    to->clip = o->clip;
-    to->seed = (uint64_t)o->seed;
-    to->eval_every = o->eval_every;
-    to->patience = o->patience;
-    to->keep_every = o->keep_every;
-    to->scheme = o->scheme;
-    to->rank = o->rank;
-    to->alpha = o->alpha;
-    to->targets = o->targets;
-    to->rank_pattern = o->rank_pattern;
-    to->alpha_pattern = o->alpha_pattern;
-    to->use_rslora = o->rslora;
-    to->dropout = o->dropout;
-    to->loftq = strcmp(o->init, "loftq") == 0 ? o->loftq : 0;
-    to->base_out = o->base_out;
-    to->from_random = o->from_random;
-    to->self_tokens = o->self_tokens;
-    to->distill = o->distill;
-    to->distill_temperature = o->distill_temperature;
-    to->block_mse = o->block_mse;
-    to->reference = o->reference;
-    to->coreset = o->coreset;
-    to->coreset_every = o->coreset_every;
-    to->kv = o->kv;
-    to->start = o->start;
-    to->channels = o->channels;
-    to->ranges = o->ranges;
-    to->watch_steps = o->watch_steps;
-    to->force = o->force;
-    to->store = o->store;
-    to->memory = o->memory;
-    to->paged = o->paged;
-}
-
 static enum gram_status tune(const struct invocation *in, FILE *log, struct gram_tune_report *report,
                              int *rank, struct gram_error *err)
 {
     const struct tune_options *o = in->options;
-    struct gram_tune_options options = GRAM_TUNE_OPTIONS_INIT;
+    struct gram_tune_options options = o->tune;
     struct loaded loaded = {0};
     struct progress progress;
     const struct gram_job job = progress_job(&progress, in->common);
 
-    take_options(&options, o);
     struct listener listener = {log, in->common->quiet};
+    options.struct_size = sizeof options;
+    options.loftq = strcmp(o->init, "loftq") == 0 ? o->loftq : 0;
     options.on_step = log ? log_step : NULL;
     options.on_memory = tell_memory;
     options.user = &listener;

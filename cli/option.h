@@ -13,7 +13,7 @@
 /* What an option's argument is, and the type of the field that receives it. */
 enum option_type {
     OPTION_FLAG,   /* bool: no argument */
-    OPTION_INT,    /* int64_t within low..high */
+    OPTION_INT,    /* int64_t within low..high; a uint64_t where low is not negative */
     OPTION_REAL,   /* double within low..high */
     OPTION_SIZE,   /* uint64_t: digits, then k, m, g, t (powers of 1000) or ki, mi, gi, ti (of 1024)
                     */
