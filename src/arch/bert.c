@@ -87,9 +87,11 @@ static int attention(struct gram_block_builder *b, int x)
 
 static int block(struct gram_block_builder *b, int x)
 {
-    int y = gram_build_add(b->g, gram_block_name(b, "attn_out"), x, attention(b, x));
+    int y = attention(b, x);
+    y = gram_build_add(b->g, gram_block_name(b, "attn_out"), x, y);
     x = gram_block_layernorm(b, "attn_norm", y, GRAM_W_ATTN_NORM, GRAM_W_ATTN_NORM_BIAS);
-    y = gram_build_add(b->g, gram_block_name(b, "mlp_out"), x, gram_block_mlp(b, x));
+    y = gram_block_mlp(b, x);
+    y = gram_build_add(b->g, gram_block_name(b, "mlp_out"), x, y);
     return gram_block_layernorm(b, "out", y, GRAM_W_FFN_NORM, GRAM_W_FFN_NORM_BIAS);
 }
 

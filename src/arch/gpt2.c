@@ -63,9 +63,11 @@ static int attention(struct gram_block_builder *b, int x)
 static int block(struct gram_block_builder *b, int x)
 {
     int y = gram_block_layernorm(b, "attn_norm", x, GRAM_W_ATTN_NORM, GRAM_W_ATTN_NORM_BIAS);
-    x = gram_build_add(b->g, gram_block_name(b, "attn_out"), x, attention(b, y));
+    y = attention(b, y);
+    x = gram_build_add(b->g, gram_block_name(b, "attn_out"), x, y);
     y = gram_block_layernorm(b, "mlp_norm", x, GRAM_W_FFN_NORM, GRAM_W_FFN_NORM_BIAS);
-    return gram_build_add(b->g, gram_block_name(b, "out"), x, gram_block_mlp(b, y));
+    y = gram_block_mlp(b, y);
+    return gram_build_add(b->g, gram_block_name(b, "out"), x, y);
 }
 
 static enum gram_status build(const struct gram_model_desc *desc, struct gram_graph *graph,

@@ -115,10 +115,12 @@ static void pack_panels(void *context, int64_t begin, int64_t end, int worker)
 
     for (int64_t first = begin * GRAM_PANEL; first < end * GRAM_PANEL; first += GRAM_PANEL) {
         const int64_t n = gram_min_i64(GRAM_PANEL, p->n - first);
-        const float *from = b->data + p->k0 * b->row + (p->n0 + first) * b->col;
-        if (b->weight)
+        if (b->weight) {
             decode_columns(p, panel_at(p, first), scratch_of(p, worker)->rows, first, n);
-        else if (b->col == 1)
+            continue;
+        }
+        const float *from = b->data + p->k0 * b->row + (p->n0 + first) * b->col;
+        if (b->col == 1)
             copy_lines(panel_at(p, first), from, b->row, n, p->k);
         else
             turn_rows(panel_at(p, first), from, b->col, n, p->k);

@@ -157,14 +157,14 @@ static void expect_part(const struct gram_tensor *part, const void *bytes)
 
 static void expect_codes(const struct gram_tensor *part, const struct quantized *q, int bits)
 {
-    uint8_t rows[ROWS][COLS] = {{0}};
+    uint8_t rows[ROWS * COLS] = {0};
     const int64_t row_bytes = (int64_t)part->bytes / ROWS;
 
     for (int64_t r = 0; r < ROWS; r++) {
         if (part->dtype == GRAM_I32)
-            gram_codes_pack(rows[0] + r * row_bytes, q->codes[r], COLS, bits);
+            gram_codes_pack(rows + r * row_bytes, q->codes[r], COLS, bits);
         for (int64_t k = 0; part->dtype == GRAM_I8 && k < COLS; k++)
-            rows[r][k] = (uint8_t)(q->codes[r][k] - 128);
+            rows[r * COLS + k] = (uint8_t)(q->codes[r][k] - 128);
     }
     expect_part(part, rows);
 }

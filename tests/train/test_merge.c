@@ -91,15 +91,17 @@ static void a_quantized_base_is_quantized_again_on_its_own_grid(void **state)
         struct gram_model_info before, after;
         struct gram_model *model;
         struct gram_error err;
+        char scheme[64];
         merge(base, adapter, out, NULL, &report);
         if (!(report.error < 0.15) || !(report.error > 0.0) || report.exact > 0)
             fail_msg("%s: change %g, error %g", schemes[i], report.change, report.error);
         MUST(gram_model_open(&model, rt, base, &err));
         gram_model_info(model, &before);
+        snprintf(scheme, sizeof scheme, "%s", before.scheme);
         gram_model_close(&model);
         MUST(gram_model_open(&model, rt, out, &err));
         gram_model_info(model, &after);
-        assert_string_equal(after.scheme, before.scheme[0] ? after.scheme : "");
+        assert_string_equal(after.scheme, scheme);
         assert_int_equal(after.weight_bytes, before.weight_bytes);
         gram_model_close(&model);
     }
