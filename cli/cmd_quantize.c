@@ -71,7 +71,8 @@ static const struct option_row rows[] = {
              "blocks run twice as often", .offset = OF(correct_drift)},
     {.name = "learn", .type = OPTION_INT, .argument = "N", .fallback = "0", .low = 0, .high = 1e6,
      .help = "passes over the calibration text in which codes and steps of whole blocks are learned "
-             "on what leaves the block", .offset = OF(learn_epochs)},
+             "on what leaves the float block (ZeroQuant's layer-by-layer distillation, BRECQ)",
+     .offset = OF(learn_epochs)},
     {.name = "as-reference",
      .help = "gptq, ldlq, smoothquant and awq as their authors' implementations do it, without what gram "
              "does beside", .offset = OF(as_reference)},
@@ -178,7 +179,7 @@ static int print_report(const struct invocation *in, const struct gram_quantize_
 }
 
 static enum gram_status quantize(const struct invocation *in, const struct rules *rules,
-                                 struct gram_quantize_report *report, struct gram_error *err)
+                                 struct gram_quantize_report *report, int *rank, struct gram_error *err)
 {
     const struct quantize_options *o = in->options;
     struct gram_quantize_options options = o->quantize;
@@ -191,7 +192,10 @@ static enum gram_status quantize(const struct invocation *in, const struct rules
     options.n_rules = rules->n;
     options.act_order = !o->no_act_order;
     options.sequential = !o->no_sequential;
+    loaded.join = true;
     enum gram_status st = load_runtime(&loaded, in->common, err);
+    if (st == GRAM_OK)
+        *rank = gram_runtime_rank(loaded.runtime);
     if (st == GRAM_OK)
         st = gram_quantize(loaded.runtime, in->operands[0], o->out, &options, report, &job, err);
     progress_end(&progress);
@@ -206,15 +210,18 @@ static int run(const struct invocation *in)
     struct gram_error err = {0};
     struct rules rules = {0};
     enum gram_status st = GRAM_OK;
+    int rank = 0;
 
     if (!o->quantize.scheme && !o->quantize.recipe)
         st = refuse(&err, GRAM_EINVAL, "--scheme SCHEME or --recipe FILE is missing");
     if (st == GRAM_OK)
         st = rules_init(&rules, &o->rules, &err);
     if (st == GRAM_OK)
-        st = quantize(in, &rules, &report, &err);
+        st = quantize(in, &rules, &report, &rank, &err);
     rules_reset(&rules);
-    return st == GRAM_OK ? print_report(in, &report) : report_failure(&err);
+    if (st != GRAM_OK)
+        return report_failure(&err);
+    return rank == 0 ? print_report(in, &report) : EXIT_DONE;
 }
 
 const struct command command_quantize = {

@@ -29,8 +29,9 @@ struct gram_runtime_options {
                           thread that opens the model, why such a file was not used or not written */
     void *warn_user;
     bool join; /* when mpirun started several processes, be one of them: gram_tune() then shares its batches
-                  out, and the process of rank 0 writes the result. At most one such runtime at a time, opened
-                  and closed on the thread that makes the calls [false] */
+                  out, gram_quantize() its calibration windows, and the process of rank 0 writes the result.
+                  At most one such runtime at a time, opened and closed on the thread that makes the calls
+                  [false] */
 };
 #define GRAM_RUNTIME_OPTIONS_INIT                                                                    \
     {sizeof(struct gram_runtime_options), 0, NULL, NULL, false, NULL, NULL, false}

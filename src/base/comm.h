@@ -29,6 +29,8 @@ int gram_comm_rank(const struct gram_comm *comm); /* 0 .. size - 1 */
 int gram_comm_size(const struct gram_comm *comm);
 /* This rank fails on its own: gram_comm_close() will not wait for the others. */
 void gram_comm_break(struct gram_comm *comm);
+/* Has it failed, or lost another? */
+bool gram_comm_is_broken(const struct gram_comm *comm);
 
 /*
  * x[i] becomes the sum of all ranks' x[i], added in the order of ranks: the same bits everywhere, and in

@@ -84,6 +84,11 @@ void gram_comm_break(struct gram_comm *comm)
         comm->is_broken = true;
 }
 
+bool gram_comm_is_broken(const struct gram_comm *comm)
+{
+    return comm && comm->is_broken;
+}
+
 static enum gram_status failed(struct gram_comm *comm, struct gram_error *err)
 {
     comm->is_broken = true;

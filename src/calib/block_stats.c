@@ -72,10 +72,14 @@ enum gram_status gram_block_stats_want(struct gram_block_stats *stats, const str
     return stats->wanted ? GRAM_OK : gram_fail_memory(err, "calibration statistics");
 }
 
-void gram_block_stats_close(struct gram_block_stats *stats)
+enum gram_status gram_block_stats_close(struct gram_block_stats *stats, struct gram_comm *comm,
+                                        const struct gram_job *job, struct gram_error *err)
 {
-    for (int i = 0; stats && i < stats->n; i++)
+    for (int i = 0; stats && i < stats->n; i++) {
         gram_stats_close(&stats->slots[i].stats);
+        GRAM_TRY(gram_stats_share(&stats->slots[i].stats, comm, job, err));
+    }
+    return GRAM_OK;
 }
 
 void gram_block_stats_reset(struct gram_block_stats *stats)

@@ -145,3 +145,14 @@ int64_t gram_corpus_longest(const struct gram_corpus *corpus)
         longest = gram_max_i64(longest, corpus->windows[i].n);
     return longest;
 }
+
+struct gram_corpus gram_corpus_share(const struct gram_corpus *corpus, int rank, int size)
+{
+    const size_t first = corpus->n_windows * (size_t)rank / (size_t)size;
+    const size_t end = corpus->n_windows * (size_t)(rank + 1) / (size_t)size;
+    struct gram_corpus share = {.windows = corpus->windows + first, .n_windows = end - first};
+
+    for (size_t i = 0; i < share.n_windows; i++)
+        share.tokens += share.windows[i].n;
+    return share;
+}

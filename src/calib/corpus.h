@@ -52,6 +52,9 @@ enum gram_status gram_corpus_generate(struct gram_corpus *corpus, const struct g
                                       int64_t tokens, uint64_t seed, const struct gram_job *job,
                                       struct gram_error *err);
 
+/* The windows that a rank of `size` runs, in the order of all; borrowed, not to be reset. */
+struct gram_corpus gram_corpus_share(const struct gram_corpus *corpus, int rank, int size);
+
 /* Tokens of the longest window; 0 if there is none. */
 int64_t gram_corpus_longest(const struct gram_corpus *corpus);
 /* Fill in the hash, from the windows. */

@@ -77,6 +77,15 @@ static void count_values(struct gram_histogram *h, struct gram_pool *pool, const
     }
 }
 
+/* The range grows until it holds [low, high]. */
+static void widen(struct gram_histogram *h, double low, double high)
+{
+    while (low < h->low)
+        double_range(h, true);
+    while (high > h->high)
+        double_range(h, false);
+}
+
 void gram_histogram_add(struct gram_histogram *h, struct gram_pool *pool, const float *x, int64_t n,
                         float low, float high)
 {
@@ -86,10 +95,23 @@ void gram_histogram_add(struct gram_histogram *h, struct gram_pool *pool, const 
         return;
     if (!h->is_begun)
         begin_range(h, low, high);
-    while (low < h->low)
-        double_range(h, true);
-    while (high > h->high)
-        double_range(h, false);
+    widen(h, low, high);
     for (int64_t at = 0; at < n; at += most)
         count_values(h, pool, x + at, gram_min_i64(most, n - at));
+}
+
+void gram_histogram_take(struct gram_histogram *h, const double *count, double low, double high)
+{
+    begin_range(h, low, high);
+    memcpy(h->count, count, (size_t)h->bins * sizeof *count);
+}
+
+void gram_histogram_merge(struct gram_histogram *h, const double *count, double low, double high)
+{
+    widen(h, low, high);
+    const double per_width = h->bins / (h->high - h->low), width = (high - low) / h->bins;
+    for (int b = 0; b < h->bins; b++) {
+        const int bin = (int)((low + (b + 0.5) * width - h->low) * per_width);
+        h->count[bin < h->bins ? bin : h->bins - 1] += count[b];
+    }
 }

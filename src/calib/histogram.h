@@ -29,6 +29,11 @@ struct gram_histogram *gram_histogram_open(int bins, struct gram_arena *arena);
 void gram_histogram_add(struct gram_histogram *h, struct gram_pool *pool, const float *x, int64_t n,
                         float low, float high);
 
+/* Become the counts of another over [low, high); add them, the range doubled until it holds that one: those
+ * of bins that do not lie in one of ours go where their middle lies. count[h->bins]. */
+void gram_histogram_take(struct gram_histogram *h, const double *count, double low, double high);
+void gram_histogram_merge(struct gram_histogram *h, const double *count, double low, double high);
+
 /* The same by the rule of torch.ao.quantization.HistogramObserver as of torch 2.6 (upsample_rate 16). */
 void gram_histogram_add_torch(struct gram_histogram *h, const float *x, int64_t n, float low,
                               float high);

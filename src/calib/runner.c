@@ -299,7 +299,5 @@ enum gram_status gram_runner_block(struct gram_runner *runner, const struct gram
     const struct gram_front end = {.node = block->end, .kept = &kept, .n = out != NULL};
 
     const enum gram_status status = cross(runner, &from, &end, stats, err);
-    if (status == GRAM_OK)
-        gram_block_stats_close(stats);
-    return status;
+    return status == GRAM_OK ? gram_block_stats_close(stats, runner->comm, runner->job, err) : status;
 }

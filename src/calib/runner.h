@@ -38,13 +38,14 @@ struct gram_runner {
     const struct gram_corpus *corpus;
     struct gram_binding *bindings; /* [slots]; the caller fills those of the block that is to run */
     const struct gram_job *job;    /* may be NULL */
+    struct gram_comm *comm;        /* others run other windows of the text; NULL: all are in the corpus */
 
     struct gram_exec exec;
     struct gram_together batch; /* the windows of a call */
 };
 
-/* The fields up to job are the caller's. Activations of the longest window, or of several short ones that are
- * computed together, are allocated here. */
+/* The fields up to comm are the caller's. Activations of the longest window, or of several short ones that
+ * are computed together, are allocated here. */
 enum gram_status gram_runner_open(struct gram_runner *runner, struct gram_error *err);
 void gram_runner_close(struct gram_runner *runner);
 
@@ -61,8 +62,9 @@ enum gram_status gram_block_stats_open(struct gram_block_stats *stats, const str
  * most `longest` tokens. */
 enum gram_status gram_block_stats_want(struct gram_block_stats *stats, const struct gram_front *floats,
                                        int64_t longest, struct gram_error *err);
-/* After the last window; NULL is none. */
-void gram_block_stats_close(struct gram_block_stats *stats);
+/* After the last window, of all ranks; NULL is none. Errors of gram_stats_share(). */
+enum gram_status gram_block_stats_close(struct gram_block_stats *stats, struct gram_comm *comm,
+                                        const struct gram_job *job, struct gram_error *err);
 /* Of the input of a linear; NULL when nothing was asked for. */
 const struct gram_input_stats *gram_block_stats_of(const struct gram_block_stats *stats,
                                                    const struct gram_node *node);

@@ -11,8 +11,6 @@
 
 enum { PART = 64 }; /* columns that one thread walks at a time */
 
-static const float moving_weight = 0.01f; /* averaging_constant of torch's MovingAverageMinMaxObserver */
-
 static bool take(float **out, struct gram_input_stats *s, unsigned need, int64_t count,
                  struct gram_arena *arena)
 {
@@ -131,7 +129,9 @@ void gram_stats_add(struct gram_input_stats *stats, const struct gram_kernels *k
         gram_pool_for(pool, gram_ceil_div(stats->cols, PART), 1, add_parts, &w);
     if (stats->needs & GRAM_NEED_RANGE) {
         const struct gram_window_range all = range_of_window(stats);
-        const float weight = stats->tokens == 0 ? 1.0f : moving_weight;
+        const float weight = stats->tokens == 0 ? 1.0f : GRAM_MOVING_WEIGHT;
+        if (stats->tokens == 0)
+            stats->first = all;
         stats->moving_low += weight * (all.low - stats->moving_low);
         stats->moving_high += weight * (all.high - stats->moving_high);
         if (stats->histogram)
@@ -140,6 +140,7 @@ void gram_stats_add(struct gram_input_stats *stats, const struct gram_kernels *k
     if (stats->needs & GRAM_NEED_GRAM)
         gram_cross_add(&stats->cross, kernels, pool, x, n);
     stats->tokens += n;
+    stats->windows++;
 }
 
 void gram_stats_close(struct gram_input_stats *stats)

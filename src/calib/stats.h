@@ -6,7 +6,9 @@
 #define GRAM_CALIB_STATS_H
 
 #include <stdint.h>
+#include <gram/job.h>
 #include "base/arena.h"
+#include "base/comm.h"
 #include "base/error.h"
 #include "base/pool.h"
 #include "calib/cross.h"
@@ -21,6 +23,9 @@ enum gram_need {
     GRAM_NEED_HISTOGRAM = 1 << 3, /* of all values, for clipping */
     GRAM_NEED_DRIFT = 1 << 4,     /* how far it is from what it is in the float model (drift.h) */
 };
+
+/* averaging_constant of torch's MovingAverageMinMaxObserver */
+#define GRAM_MOVING_WEIGHT 0.01f
 
 /* See calib/histogram.h. */
 struct gram_histogram;
@@ -39,7 +44,9 @@ struct gram_input_stats {
     float *mean_abs;      /* [cols] */
     float *drift;         /* [cols][cols]: mean over tokens of x (wanted - x)' */
     float *gram;          /* [cols][cols], whole and symmetric: mean over tokens of x x' */
-    float moving_low, moving_high; /* of all channels: averaged over windows with weight 0.01 */
+    float moving_low, moving_high; /* of all channels: averaged over windows with GRAM_MOVING_WEIGHT */
+    struct gram_window_range first; /* what they began with */
+    int64_t windows;
     struct gram_histogram *histogram;
 
     /* Of the sums while tokens are added. */
@@ -58,5 +65,12 @@ void gram_stats_add(struct gram_input_stats *stats, const struct gram_kernels *k
                     struct gram_pool *pool, const float *x, int64_t n);
 /* After the last window: sums become means, X'X is made whole. */
 void gram_stats_close(struct gram_input_stats *stats);
+/*
+ * Then, where ranks have seen a share of the windows each, at least one: put together what all have seen, as
+ * if one had seen them in the order of ranks, to rounding (histograms: to the width of a bin); the same bits
+ * on every rank. comm NULL: nothing to do. Errors of gram_comm_sum(), GRAM_ENOMEM.
+ */
+enum gram_status gram_stats_share(struct gram_input_stats *stats, struct gram_comm *comm,
+                                  const struct gram_job *job, struct gram_error *err);
 
 #endif

@@ -185,7 +185,7 @@ static enum gram_status enter(struct gram_blocks *b, struct gram_front *front, c
     *front = (struct gram_front){
         .graph = &b->graph,
         .block = block,
-        .tokens = b->corpus.tokens,
+        .tokens = b->share.tokens,
         .spills = b->spills,
         .folder = b->folder,
         .spares = &b->spares,
@@ -225,8 +225,14 @@ static enum gram_status open_stats(struct gram_blocks *b, const struct gram_bloc
                                    struct gram_error *err)
 {
     GRAM_TRY(gram_block_stats_open(stats, &b->graph, block->first, block->end, stage_needs, stage, err));
-    return b->floats ? gram_block_stats_want(stats, &b->wanted_front, gram_corpus_longest(&b->corpus), err)
+    return b->floats ? gram_block_stats_want(stats, &b->wanted_front, gram_corpus_longest(&b->share), err)
                      : GRAM_OK;
+}
+
+static enum gram_status close_stats(const struct gram_blocks *b, struct gram_block_stats *stats,
+                                    struct gram_error *err)
+{
+    return gram_block_stats_close(stats, b->runner.comm, b->q->job, err);
 }
 
 /* The next node from n on that reads what no linear before it has read, and is to be coded. */
@@ -261,7 +267,8 @@ static enum gram_status make_in_turn(struct gram_blocks *b, const struct gram_bl
         enum gram_status status = open_stats(b, block, &stage, &stats, err);
         if (status == GRAM_OK)
             status = advance(b, cut_before(b, n), &stats, err);
-        gram_block_stats_close(&stats);
+        if (status == GRAM_OK)
+            status = close_stats(b, &stats, err);
         if (status == GRAM_OK)
             status = code_stage(b, block, &stage, &stats, err);
         gram_block_stats_reset(&stats);
@@ -281,7 +288,8 @@ static enum gram_status make_at_once(struct gram_blocks *b, const struct gram_bl
     for (int n = next_stage(&stage, block, block->first); status == GRAM_OK && n < block->end;
          n = next_stage(&stage, block, n))
         status = advance(b, cut_before(b, n), &stats, err);
-    gram_block_stats_close(&stats);
+    if (status == GRAM_OK)
+        status = close_stats(b, &stats, err);
     if (status == GRAM_OK)
         status = code_stage(b, block, &all, &stats, err);
     gram_block_stats_reset(&stats);

@@ -42,6 +42,7 @@ struct gram_blocks {
     bool collects;                /* and the file is to be made first, of this model */
     char model_digest[GRAM_SHA256_HEX], kept_digest[GRAM_SHA256_HEX];
     struct gram_corpus corpus;
+    struct gram_corpus share;     /* of it that this rank runs: all, for a process alone */
     struct gram_runner runner;
     struct gram_boundary boundary;
     struct gram_boundary wanted;      /* if drift is corrected: the same in the float model, */

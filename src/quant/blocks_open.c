@@ -90,19 +90,20 @@ enum gram_status gram_blocks_start(struct gram_blocks *b, struct gram_error *err
         .graph = &b->graph,
         .kernels = &b->kernels,
         .pool = b->q->rt->pool,
-        .corpus = &b->corpus,
+        .corpus = &b->share,
         .bindings = b->bindings,
         .job = b->q->job,
+        .comm = b->q->rt->comm,
     };
     snprintf(b->folder, sizeof b->folder, "%s/..", gram_output_folder(b->q->output));
     GRAM_TRY(gram_runner_open(&b->runner, err));
     if (b->floats)
-        GRAM_TRY(gram_boundary_open(&b->wanted, b->corpus.tokens, b->q->ck.desc.hp.hidden, b->spills,
+        GRAM_TRY(gram_boundary_open(&b->wanted, b->share.tokens, b->q->ck.desc.hp.hidden, b->spills,
                                     b->folder, err));
     if (b->held)
-        GRAM_TRY(gram_boundary_open(&b->aims, b->corpus.tokens, b->q->ck.desc.hp.hidden, b->spills,
+        GRAM_TRY(gram_boundary_open(&b->aims, b->share.tokens, b->q->ck.desc.hp.hidden, b->spills,
                                     b->folder, err));
-    return gram_boundary_open(&b->boundary, b->corpus.tokens, b->q->ck.desc.hp.hidden, b->spills,
+    return gram_boundary_open(&b->boundary, b->share.tokens, b->q->ck.desc.hp.hidden, b->spills,
                               b->folder, err);
 }
 
@@ -122,11 +123,11 @@ static void identify(struct gram_blocks *b)
     json_t *options =
         q->transform ? gram_spec_json(&q->transform_options, &gram_transform_table, NULL) : NULL;
     json_t *all = json_pack(
-        "{s:s, s:s, s:s, s:o*, s:s, s:I, s:b, s:s, s:b, s:I}", "corpus", b->corpus.hash, "statistics",
+        "{s:s, s:s, s:s, s:o*, s:s, s:I, s:b, s:s, s:b, s:I, s:i}", "corpus", b->corpus.hash, "statistics",
         statistics_of(b), "transform", q->transform ? q->transform->about->name : "none", "options",
         options, "cpu", gram_runtime_cpu(q->rt), "seed", (json_int_t)o->seed, "sequential",
         o->sequential, "observer", b->observer->about->name, "drift", o->correct_drift,
-        "learn", (json_int_t)o->learn_epochs);
+        "learn", (json_int_t)o->learn_epochs, "ranks", gram_comm_size(q->rt->comm));
     char *text = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
 
     gram_sha256_init(&hash);
@@ -192,6 +193,7 @@ static enum gram_status open_calibration(struct gram_blocks *b, struct gram_erro
 
     if (o->calibration)
         GRAM_TRY(read_corpus(b, err));
+    b->share = gram_corpus_share(&b->corpus, gram_comm_rank(b->q->rt->comm), gram_comm_size(b->q->rt->comm));
     if (o->stats || o->save_stats)
         GRAM_TRY(gram_kept_open(b, err));
     if (b->corpus.tokens > 0)

@@ -67,7 +67,7 @@ static struct walk walk_of(const struct gram_blocks *b, const struct gram_block 
 static double products_of(const struct gram_blocks *b)
 {
     const struct gram_model_desc *desc = &b->q->ck.desc;
-    double products = (double)(gram_corpus_longest(&b->corpus) * desc->hp.heads * desc->hp.head_dim);
+    double products = (double)(gram_corpus_longest(&b->share) * desc->hp.heads * desc->hp.head_dim);
 
     for (size_t i = 0; i < desc->n_slots; i++) {
         const struct gram_weight_slot *slot = &desc->slots[i];
@@ -80,7 +80,7 @@ static double products_of(const struct gram_blocks *b)
 /* Behind the last block with work none is run. */
 static double time_of_runs(const struct gram_blocks *b, const struct gram_pace *pace)
 {
-    const double tokens = (double)b->corpus.tokens, products = products_of(b);
+    const double tokens = (double)b->share.tokens, products = products_of(b);
     double seconds = 0, since = 0;
 
     for (int i = 0; i < b->graph.n_blocks; i++) {

@@ -10,6 +10,7 @@
 #include "quant/blocks.h"
 #include "quant/certificate.h"
 #include "quant/preflight.h"
+#include "quant/ranks.h"
 
 void gram_quantize_warn(const struct quantize *q, const char *format, const char *a, const char *b)
 {
@@ -157,7 +158,7 @@ static enum gram_status work(struct quantize *q, struct gram_error *err)
     GRAM_TRY(gram_sidecar_copy(&q->written, q->output, q->ck.path, err));
     GRAM_TRY(certify(q, err));
     GRAM_TRY(check_result(q, err));
-    return gram_output_publish(&q->output, err);
+    return gram_ranks_publish(q, err);
 }
 
 /* ---- the whole ---- */
@@ -199,17 +200,24 @@ static enum gram_status run(struct quantize *q, struct gram_error *err)
 {
     GRAM_TRY(open_source(q, err));
     GRAM_TRY(open_blocks(q, err));
+    GRAM_TRY(gram_ranks_check(q, err));
     GRAM_TRY(gram_preflight(q, err));
     gram_stream_init(&q->stream, q->ck.store, q->rt->pool, q->job, q->source_hash,
                      q->layout.bytes_before);
     GRAM_TRY(gram_output_open(&q->output, q->out, q->options->force, err));
-    if (is_finished(q))
+    bool is_over = is_finished(q);
+    GRAM_TRY(gram_ranks_follow(q, &is_over, err));
+    if (is_over) {
+        gram_output_discard(&q->output);
         return GRAM_OK;
+    }
     if (!q->output) /* of another job: what it published stands there like anything else */
         GRAM_TRY(gram_output_open(&q->output, q->out, q->options->force, err));
     GRAM_TRY(gram_output_check_apart(q->output, q->ck.path, err));
     const bool had_work = gram_output_journal(q->output)[0] != '\0';
-    const enum gram_status status = gram_quantize_take_over(q, err);
+    enum gram_status status = gram_quantize_take_over(q, err);
+    if (status == GRAM_OK)
+        status = gram_ranks_take_over(q, err);
     if (status != GRAM_OK) {
         if (had_work) /* nothing was added: leave it for a better day */
             gram_output_close(&q->output);
@@ -240,12 +248,17 @@ static void fill_report(const struct quantize *q, struct gram_quantize_report *r
             8.0 * (double)q->layout.bytes_after / (double)q->layout.parameters;
 }
 
-/* Interrupted: keep what there is. Failed: leave nothing. */
+/* Interrupted, or another rank is gone: keep what there is. Failed: leave nothing. */
 static enum gram_status settle(struct quantize *q, enum gram_status status, struct gram_error *err)
 {
-    if (status == GRAM_ECANCELED && q->output) {
+    const bool is_lost = gram_comm_is_broken(q->rt->comm);
+
+    if ((status == GRAM_ECANCELED || is_lost) && q->output) {
         gram_fail(err, status,
-                  "interrupted; what is done is kept in %s.partial and the same command "
+                  is_lost && status != GRAM_ECANCELED
+                      ? "another rank is gone; what is done is kept in %s.partial and the same command goes "
+                        "on from there"
+                      : "interrupted; what is done is kept in %s.partial and the same command "
                   "goes on from there",
                   q->out);
         gram_output_close(&q->output);
@@ -273,7 +286,12 @@ enum gram_status gram_quantize(struct gram_runtime *rt, const char *in, const ch
     if (options)
         memcpy(&mine, options,
                options->struct_size < sizeof mine ? options->struct_size : sizeof mine);
-    enum gram_status status = settle(&q, run(&q, err), err);
+    enum gram_status status = gram_ranks_enter(&q, err);
+    if (status == GRAM_OK)
+        status = run(&q, err);
+    status = settle(&q, status, err);
+    if (status != GRAM_OK)
+        gram_comm_break(rt->comm);
     if (status == GRAM_OK && report) {
         fill_report(&q, report);
         report->seconds = now() - begin;

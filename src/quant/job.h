@@ -15,6 +15,7 @@ struct quantize {
     const char *in, *out;
     const struct gram_quantize_options *options;
     const struct gram_job *job; /* may be NULL */
+    struct gram_job silent;     /* of a rank that is not the first */
 
     struct gram_checkpoint ck;
     struct gram_recipe recipe;

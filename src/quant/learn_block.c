@@ -24,7 +24,7 @@ static enum gram_status learn(struct gram_blocks *b, const struct gram_block *bl
         .n_slots = b->q->ck.desc.n_slots,
         .kernels = &b->kernels,
         .pool = b->q->rt->pool,
-        .corpus = &b->corpus,
+        .corpus = &b->share,
         .inputs = &b->boundary,
         .targets = &b->aims,
         .linears = linears,

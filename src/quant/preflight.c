@@ -119,7 +119,7 @@ static int64_t boundary_bytes(const struct gram_blocks *b)
         if (desc->slots[i].kind == GRAM_KIND_LINEAR && desc->slots[i].layer == 0)
             most = gram_max_i64(most, desc->slots[i].cols);
     }
-    return 4 * b->corpus.tokens * (3 * desc->hp.hidden + most);
+    return 4 * b->share.tokens * (3 * desc->hp.hidden + most);
 }
 
 /* What correcting drift takes beside: its sums and factors, a linear twice in double. */
@@ -142,7 +142,7 @@ static int64_t activation_bytes(const struct gram_blocks *b)
 {
     const struct gram_hparams *hp = &b->q->ck.desc.hp;
     const int64_t rows =
-        gram_max_i64(gram_min_i64(CALL_ROWS, b->corpus.tokens), gram_corpus_longest(&b->corpus));
+        gram_max_i64(gram_min_i64(CALL_ROWS, b->share.tokens), gram_corpus_longest(&b->share));
     const int64_t floats = 3 * hp->hidden + 4 * hp->ffn + 2 * (hp->heads + 3 * hp->kv_heads) * hp->head_dim;
     return 4 * rows * floats;
 }
@@ -173,9 +173,9 @@ static int64_t embedding_bytes(const struct gram_blocks *b)
             row_bytes = (int64_t)b->units[i]->parts[0].bytes / desc->slots[i].rows;
     }
     bool *seen = calloc((size_t)(desc->hp.vocab * row_bytes / AROUND + 1), sizeof *seen);
-    for (size_t w = 0; seen && w < b->corpus.n_windows; w++) {
-        for (int64_t t = 0; t < b->corpus.windows[w].n; t++) {
-            bool *place = &seen[b->corpus.windows[w].tokens[t] * row_bytes / AROUND];
+    for (size_t w = 0; seen && w < b->share.n_windows; w++) {
+        for (int64_t t = 0; t < b->share.windows[w].n; t++) {
+            bool *place = &seen[b->share.windows[w].tokens[t] * row_bytes / AROUND];
             touched += !*place;
             *place = true;
         }
@@ -195,9 +195,9 @@ static void estimate_memory(struct quantize *q)
         work = largest_block(b);
     if (b && gram_blocks_runs(b)) {
         work += activation_bytes(b) + drift_bytes(b) + learning_bytes(b) + embedding_bytes(b) +
-                12 * b->corpus.tokens;
+                12 * b->share.tokens;
         boundary = boundary_bytes(b) * (b->floats ? 2 : 1) +
-                   (b->held ? 4 * b->corpus.tokens * b->q->ck.desc.hp.hidden : 0);
+                   (b->held ? 4 * b->share.tokens * b->q->ck.desc.hp.hidden : 0);
         b->spills = limit && (uint64_t)(there + work + boundary) > limit;
         if (b->spills)
             q->need.disk += (uint64_t)boundary;

@@ -169,7 +169,7 @@ static void assert_cut_at_will(struct gram_runner *runner, const struct gram_bou
             if (g->nodes[to].run > 0)
                 MUST(gram_runner_advance(runner, &front, to, &stats, &err));
         }
-        gram_block_stats_close(&stats);
+        MUST(gram_block_stats_close(&stats, NULL, NULL, &err));
         MUST(gram_runner_leave(runner, &front, &out, &err));
         assert_memory_equal(out.data, whole.data, bytes);
         for (int i = 0; i < stats.n; i++)

@@ -183,6 +183,35 @@ static void a_growing_histogram_loses_no_value(void **state)
     gram_arena_reset(&arena);
 }
 
+static void a_merged_histogram_has_the_values_of_both(void **state)
+{
+    const float x[] = {0.0f, 1.0f, 0.25f, 0.75f}, y[] = {-3.0f, 7.0f, 0.1f, 0.2f, 6.9f};
+    struct gram_arena arena = {0};
+    struct gram_pool *pool;
+    struct gram_error err;
+    double sum = 0, above = 0;
+    (void)state;
+
+    MUST(gram_pool_open(&pool, 2, &err));
+    struct gram_histogram *a = gram_histogram_open(GRAM_HISTOGRAM_BINS, &arena);
+    struct gram_histogram *b = gram_histogram_open(GRAM_HISTOGRAM_BINS, &arena);
+    struct gram_histogram *both = gram_histogram_open(GRAM_HISTOGRAM_BINS, &arena);
+    gram_histogram_add(a, pool, x, 4, 0, 1);
+    gram_histogram_add(b, pool, y, 5, -3, 7);
+    gram_histogram_take(both, a->count, a->low, a->high);
+    assert_memory_equal(both->count, a->count, sizeof a->count);
+    gram_histogram_merge(both, b->count, b->low, b->high);
+    assert_true(both->low <= -3 && both->high >= 7);
+    const double width = (both->high - both->low) / both->bins;
+    for (int i = 0; i < both->bins; i++) {
+        sum += both->count[i];
+        above += both->low + (i + 1) * width > 6.8 ? both->count[i] : 0;
+    }
+    assert_true(sum == 9 && above == 2);
+    gram_pool_close(&pool);
+    gram_arena_reset(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +220,7 @@ int main(void)
         cmocka_unit_test(second_moments_do_not_depend_on_the_windows),
         cmocka_unit_test(only_what_was_asked_for_is_there),
         cmocka_unit_test(a_growing_histogram_loses_no_value),
+        cmocka_unit_test(a_merged_histogram_has_the_values_of_both),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
