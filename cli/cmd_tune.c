@@ -110,7 +110,8 @@ static const struct option_row rows[] = {
      .help = "qat, lora-qat: the grid, such as w2a16-g64 [w4a16]; qlora: of the base [nf4-dq]",
      .offset = OF(scheme)},
     {.name = "start", .type = OPTION_TEXT, .argument = "QUANTIZED",
-     .help = "qat: MODEL quantized by this scheme, such as by gptq, whose codes it begins with",
+     .help = "qat: MODEL quantized, such as by gptq, whose codes and, without --scheme, grids it "
+             "begins with",
      .offset = OF(start)},
     {.name = "channels", .type = OPTION_REAL, .argument = "X", .fallback = "1", .low = 1e-9, .high = 1,
      .help = "qat: share of the rows of each linear that is trained, the largest ones",

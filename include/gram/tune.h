@@ -75,7 +75,8 @@ struct gram_tune_options {
 
     const char *scheme;    /* qat, lora-qat: the grid, as gram_quantize takes it [w4a16]; qlora: of the
                               base that is made of a float model [nf4-dq] */
-    const char *start;     /* qat: a quantized model of this scheme whose codes it begins with [NULL] */
+    const char *start;     /* qat: the model quantized, whose codes it begins with; without a scheme, on its
+                              grids [NULL] */
     double channels;       /* qat: share of the rows of each linear that is trained, the largest ones [1] */
     const char *ranges;    /* qat: one scale for all activations is "learned", or "observed" [learned] */
     int64_t watch_steps;   /* qat: steps in which it follows what is seen; 0 = a tenth of all [0] */

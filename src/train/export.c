@@ -8,14 +8,14 @@
 
 /* ---- a quantized source ---- */
 
-static enum gram_status bind_all(struct gram_export *e, struct gram_error *err)
+static enum gram_status bind_all(struct gram_export *e, const struct gram_checkpoint *from,
+                                 struct gram_error *err)
 {
     e->weights = gram_arena_take(&e->arena, e->ck.desc.n_slots, sizeof *e->weights);
     if (!e->weights)
         return gram_fail_memory(err, "the layout of the output");
-    for (size_t i = 0; e->ck.container && i < e->ck.desc.n_slots; i++)
-        GRAM_TRY(
-            gram_checkpoint_bind(&e->ck, &e->ck.desc.slots[i], &e->arena, &e->weights[i], err));
+    for (size_t i = 0; from->container && i < e->ck.desc.n_slots; i++)
+        GRAM_TRY(gram_checkpoint_bind(from, &from->desc.slots[i], &e->arena, &e->weights[i], err));
     return GRAM_OK;
 }
 
@@ -161,8 +161,18 @@ static void keep_activations(struct gram_export *e)
 
 /* ---- the layout ---- */
 
+/* A model has scales of one type; with codebooks it is the grid's. */
+static enum gram_dtype scales_of(const struct gram_export *e)
+{
+    for (size_t i = 0; i < e->ck.desc.n_slots; i++)
+        if (e->weights[i].bits > 0 && !e->weights[i].table)
+            return e->weights[i].scale_dtype;
+    return GRAM_N_DTYPE;
+}
+
 enum gram_status gram_export_open(struct gram_export *e, const struct gram_checkpoint *ck,
-                                  const char *scheme, const bool *moves, struct gram_error *err)
+                                  const char *scheme, const bool *moves,
+                                  const struct gram_checkpoint *like, struct gram_error *err)
 {
     struct gram_quantize_options options = GRAM_QUANTIZE_OPTIONS_INIT;
     struct gram_recipe recipe;
@@ -174,11 +184,13 @@ enum gram_status gram_export_open(struct gram_export *e, const struct gram_check
     e->assigned = gram_arena_take(&e->arena, ck->desc.n_slots, sizeof *e->assigned);
     if (!e->assigned)
         return gram_fail_memory(err, "the layout of the output");
-    GRAM_TRY(bind_all(e, err));
+    GRAM_TRY(bind_all(e, like ? like : ck, err));
     if (scheme)
         GRAM_TRY(gram_recipe_assign(&recipe, &ck->desc, e->assigned, err));
-    else if (moves)
+    else if (moves || like)
         GRAM_TRY(assign_own(e, err));
+    if (like)
+        recipe.scale_dtype = scales_of(e);
     if (ck->container && (scheme || moves))
         GRAM_TRY(replace_source(e, moves, err));
     GRAM_TRY(

@@ -28,11 +28,13 @@ struct gram_export {
 /*
  * What becomes of every tensor: linears on the scheme's grid, or (NULL) all as they are stored. Of a
  * quantized source, moves[slots] says which linears get other values on their own grid; NULL: none, or with a
- * scheme all that have codes. Close it with gram_export_close(), also after a failure; `ck` must outlive it.
- * GRAM_EINVAL, GRAM_ENOMEM.
+ * scheme all that have codes. like (NULL: none): a quantized model of the same shape, whose grids the linears
+ * of a float source get, instead of a scheme's. Close it with gram_export_close(), also after a failure; `ck`
+ * must outlive it. GRAM_EINVAL, GRAM_ENOMEM.
  */
 enum gram_status gram_export_open(struct gram_export *export, const struct gram_checkpoint *ck,
-                                  const char *scheme, const bool *moves, struct gram_error *err);
+                                  const char *scheme, const bool *moves,
+                                  const struct gram_checkpoint *like, struct gram_error *err);
 void gram_export_close(struct gram_export *export);
 
 /* What a tensor becomes: codes on its grid, or floats; neither: it stays as it is. */

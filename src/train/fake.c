@@ -156,7 +156,8 @@ void gram_fake_fill(struct gram_fake *f, struct gram_pool *pool)
 
 /*
  * Of weights that share a step s: q = s k, k = clip(round(w / s)).
- *   d q / d w = 1 within the grid, 0 where it is cut off
+ *   d q / d w = 1 within the grid; 0 where it is cut off, unless the step leads back to the grid, from
+ *   where a weight would else never return
  *   d q / d log s = q - w within, q where it is cut off
  */
 static double pull_group(const struct gram_fake *f, struct gram_step step, const float *w,
@@ -169,7 +170,8 @@ static double pull_group(const struct gram_fake *f, struct gram_step step, const
         const float x = w[i] / step.scale;
         const bool is_inside = x >= low && x <= high;
         sum += (double)g[i] * ((double)q[i] - (is_inside ? (double)w[i] : 0.0));
-        g[i] = is_inside ? g[i] : 0.0f;
+        const bool is_back = x > high ? g[i] > 0.0f : g[i] < 0.0f;
+        g[i] = is_inside || is_back ? g[i] : 0.0f;
     }
     return sum;
 }

@@ -57,40 +57,6 @@ double gram_loss_cross_entropy(float *grad, const float *logits, const int32_t *
     return divisor > 0.0 ? sum / divisor : 0.0;
 }
 
-static double row_distill(float *grad, const float *student, const float *teacher, int64_t n,
-                          double temperature, double weight)
-{
-    const double all_s = log_sum_exp(student, n, temperature);
-    const double all_t = log_sum_exp(teacher, n, temperature);
-    double loss = 0.0;
-
-    for (int64_t i = 0; i < n; i++) {
-        const double log_s = (double)student[i] / temperature - all_s;
-        const double log_t = (double)teacher[i] / temperature - all_t, p = exp(log_t);
-        loss += p * (log_t - log_s);
-        if (grad)
-            grad[i] = (float)((exp(log_s) - p) * temperature * weight);
-    }
-    return loss * temperature * temperature;
-}
-
-double gram_loss_distill(float *grad, const float *student, const float *teacher,
-                         const int32_t *labels, int64_t rows, int64_t classes, double temperature,
-                         double divisor)
-{
-    double sum = 0.0;
-
-    for (int64_t r = 0; r < rows; r++) {
-        float *g = grad ? grad + r * classes : NULL;
-        if (!labels || labels[r] != GRAM_IGNORE)
-            sum += row_distill(g, student + r * classes, teacher + r * classes, classes,
-                               temperature, 1.0 / divisor);
-        else if (g)
-            memset(g, 0, (size_t)classes * sizeof *g);
-    }
-    return divisor > 0.0 ? sum / divisor : 0.0;
-}
-
 double gram_loss_mse(float *grad, const float *x, const float *target, int64_t n)
 {
     double sum = 0.0;

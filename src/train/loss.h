@@ -21,12 +21,6 @@ double gram_loss_cross_entropy(float *grad, const float *logits, const int32_t *
 /* Labels that count. */
 int64_t gram_loss_count(const int32_t *labels, int64_t rows);
 
-/* T^2 KL(softmax(teacher / T) || softmax(student / T)), summed over the rows that count (labels
- * NULL: all) and divided by divisor (Hinton, Vinyals, Dean 2015). grad may be teacher. */
-double gram_loss_distill(float *grad, const float *student, const float *teacher,
-                         const int32_t *labels, int64_t rows, int64_t classes, double temperature,
-                         double divisor);
-
 /* Means over n elements. */
 double gram_loss_mse(float *grad, const float *x, const float *target, int64_t n);
 double gram_loss_bce_logits(float *grad, const float *x, const float *target, int64_t n);

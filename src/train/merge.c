@@ -37,7 +37,7 @@ static enum gram_status open_source(struct gram_merging *m, struct gram_error *e
     gram_kernels_init(&m->kernels, m->rt->cpu_flags);
     GRAM_TRY(gram_checkpoint_open(&m->ck, m->in, err));
     GRAM_TRY(read_adapters(m, err));
-    return gram_export_open(&m->export, &m->ck, m->o.scheme, m->o.scheme ? NULL : m->moves, err);
+    return gram_export_open(&m->export, &m->ck, m->o.scheme, m->o.scheme ? NULL : m->moves, NULL, err);
 }
 
 /* ---- a linear ---- */

@@ -1,23 +1,36 @@
 #include "train/objective.h"
 
-#include <stddef.h>
+#include <string.h>
 
+#include "train/entropy.h"
 #include "train/loss.h"
 
-double gram_objective_row(const struct gram_objective *o, float *grad, const float *logits,
-                          float *teacher, int32_t label, int64_t classes, double divisor)
+/* The rest of the loss: cross entropy, whose gradient is added. */
+static double add_entropy(const struct gram_kernels *kernels, float *grad, const float *logits,
+                          float *room, int32_t label, int64_t n, double weight)
 {
-    const double entropy =
-        gram_loss_cross_entropy(grad, logits, &label, 1, classes, 0.0, divisor);
+    memcpy(room, logits, (size_t)n * sizeof *room);
+    const double loss = gram_entropy_row(kernels, room, label, n, weight);
+    for (int64_t i = 0; i < n; i++)
+        grad[i] += room[i];
+    return weight * loss;
+}
 
-    if (!grad || !teacher || o->distill == 0.0)
-        return entropy;
-    const double divergence = gram_loss_distill(teacher, logits, teacher, &label, 1, classes,
-                                                o->temperature, divisor);
-    const float rest = (float)(1.0 - o->distill), share = (float)o->distill;
-    for (int64_t i = 0; i < classes; i++)
-        grad[i] = rest * grad[i] + share * teacher[i];
-    return (1.0 - o->distill) * entropy + o->distill * divergence;
+double gram_objective_row(const struct gram_objective *o, const struct gram_kernels *kernels,
+                          float *grad, const float *logits, float *teacher, int32_t label,
+                          int64_t n, double divisor)
+{
+    if (!grad)
+        return gram_loss_cross_entropy(NULL, logits, &label, 1, n, 0.0, divisor);
+    if (!teacher || o->distill == 0.0 || label == GRAM_IGNORE) {
+        memcpy(grad, logits, (size_t)n * sizeof *grad);
+        return gram_entropy_row(kernels, grad, label, n, 1.0 / divisor) / divisor;
+    }
+    const double share = o->distill / divisor, rest = (1.0 - o->distill) / divisor;
+    const double divergence =
+        share * gram_divergence_row(kernels, grad, logits, teacher, n, o->temperature, share);
+    return rest == 0.0 ? divergence
+                       : divergence + add_entropy(kernels, grad, logits, teacher, label, n, rest);
 }
 
 double gram_objective_block(float *grad, const float *x, const float *teacher, int64_t n,

@@ -5,7 +5,7 @@
 #ifndef GRAM_TRAIN_OBJECTIVE_H
 #define GRAM_TRAIN_OBJECTIVE_H
 
-#include <stdint.h>
+#include "kernels/kernels.h"
 
 /* Without a teacher all of it is cross entropy. */
 struct gram_objective {
@@ -19,8 +19,9 @@ struct gram_objective {
  * entropy alone. teacher [classes]: its logits, which are lost; NULL: none. A label of GRAM_IGNORE counts
  * for nothing.
  */
-double gram_objective_row(const struct gram_objective *objective, float *grad, const float *logits,
-                          float *teacher, int32_t label, int64_t classes, double divisor);
+double gram_objective_row(const struct gram_objective *objective, const struct gram_kernels *kernels,
+                          float *grad, const float *logits, float *teacher, int32_t label,
+                          int64_t classes, double divisor);
 
 /*
  * What leaves a block against what left the teacher's, both [n]: weight * sum (x - t)^2 / sum t^2. Its

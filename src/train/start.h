@@ -5,11 +5,19 @@
 #include "train/learner.h"
 
 /*
- * Codes and steps of the model at `path`, which was quantized by the learner's scheme: each weight moves as
- * little as it must to be rounded to its code. What is not on a grid is taken over as it is. GRAM_EINVAL when
- * shapes or grids differ, and what opening a model returns.
+ * The quantized model at `path`, of the same shape as `ck`. Reset it with gram_checkpoint_reset() also after
+ * a failure. GRAM_EINVAL, and what opening a model returns.
  */
-enum gram_status gram_start_from(struct gram_learner *learner, const char *path,
+enum gram_status gram_start_open(struct gram_checkpoint *start, const char *path,
+                                 const struct gram_checkpoint *ck, struct gram_error *err);
+
+/*
+ * Codes and steps of that model, which has the learner's grids. Each weight begins at the value of its code:
+ * where it was when the code was chosen may be just beside another code, which one step of training would
+ * then take instead. What is trained without a grid is taken over as it is. GRAM_EINVAL when grids differ,
+ * GRAM_ENOMEM.
+ */
+enum gram_status gram_start_from(struct gram_learner *learner, const struct gram_checkpoint *start,
                                  struct gram_error *err);
 
 #endif

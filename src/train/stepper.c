@@ -211,7 +211,8 @@ struct tail {
 static double row_objective(const struct tail *tail, int64_t t, int64_t vocab)
 {
     const struct gram_stepper *s = tail->s;
-    return gram_objective_row(&s->objective, tail->with_grad ? s->d_logits + t * vocab : NULL,
+    return gram_objective_row(&s->objective, s->exec.kernels,
+                              tail->with_grad ? s->d_logits + t * vocab : NULL,
                               s->logits + t * vocab,
                               s->teacher && tail->with_grad ? s->teacher->logits + t * vocab : NULL,
                               tail->labels[t], vocab, tail->divisor);

@@ -71,8 +71,10 @@ static enum gram_status open_export(struct gram_tuning *t, struct gram_error *er
         return gram_fail_memory(err, "the layout of the output");
     if (moves)
         memset(moves, true, n * sizeof *moves);
-    const enum gram_status status = gram_export_open(
-        &t->export, &t->ck, t->o.store ? t->o.store : t->o.scheme, moves, err);
+    const bool is_like = t->o.start && !t->o.scheme;
+    const enum gram_status status =
+        gram_export_open(&t->export, &t->ck, t->o.store ? t->o.store : t->o.scheme,
+                         is_like ? NULL : moves, is_like ? &t->start : NULL, err);
     free(moves);
     return status;
 }
@@ -80,6 +82,8 @@ static enum gram_status open_export(struct gram_tuning *t, struct gram_error *er
 static enum gram_status open_source(struct gram_tuning *t, struct gram_error *err)
 {
     GRAM_TRY(gram_checkpoint_open(&t->ck, t->in, err));
+    if (t->o.start)
+        GRAM_TRY(gram_start_open(&t->start, t->o.start, &t->ck, err));
     GRAM_TRY(gram_tuning_settle_source(t, err));
     if (t->o.context == 0)
         t->o.context = gram_min_i64(t->ck.desc.hp.context, MOST_CONTEXT);
@@ -148,7 +152,7 @@ static enum gram_status open_learner(struct gram_tuning *t, struct gram_error *e
     GRAM_TRY(gram_tuning_check_memory(t, err));
     GRAM_TRY(gram_learner_open(&t->learner, t->rt, &t->ck, &plan, err));
     if (t->o.start)
-        GRAM_TRY(gram_start_from(&t->learner, t->o.start, err));
+        GRAM_TRY(gram_start_from(&t->learner, &t->start, err));
     GRAM_TRY(gram_tuning_plan_memory(t, err));
     t->keeper.params = &t->learner.params;
     return gram_trainer_open(&t->trainer, &t->learner, &t->data, t->held.n > 0 ? &t->held : NULL,
@@ -276,6 +280,7 @@ enum gram_status gram_tune(struct gram_runtime *rt, const char *in, const char *
     gram_export_close(&t.export);
     gram_dataset_reset(&t.held);
     gram_dataset_reset(&t.data);
+    gram_checkpoint_reset(&t.start);
     gram_checkpoint_reset(&t.ck);
     return status;
 }

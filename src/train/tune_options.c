@@ -206,7 +206,7 @@ enum gram_status gram_tuning_settle_source(struct gram_tuning *t, struct gram_er
                          "%s: is not quantized and has no steps to train; gram quantize makes it so, or "
                          "take method qat",
                          t->ck.config_path);
-    if (!t->o.scheme)
+    if (!t->o.scheme && !t->o.start)
         t->o.scheme = t->method->scheme;
     return check_scheme(t, err);
 }

@@ -40,7 +40,7 @@ static enum gram_status write_adapter(struct gram_tuning *t, struct gram_error *
 static enum gram_status fill_base(struct gram_tuning *t, struct gram_export *export,
                                   struct gram_output **output, struct gram_error *err)
 {
-    GRAM_TRY(gram_export_open(export, &t->ck, t->o.scheme, NULL, err));
+    GRAM_TRY(gram_export_open(export, &t->ck, t->o.scheme, NULL, NULL, err));
     GRAM_TRY(gram_output_open(output, t->o.base_out, t->o.force, err));
     GRAM_TRY(gram_output_check_apart(*output, t->ck.path, err));
     GRAM_TRY(gram_output_start_afresh(*output, err));

@@ -30,7 +30,7 @@ struct gram_tuning {
     const struct gram_job *job;
     const struct gram_tune_method *method;
 
-    struct gram_checkpoint ck;
+    struct gram_checkpoint ck, start; /* start: if o.start is set */
     struct gram_dataset data, held; /* held.n is 0: nothing was held out */
     struct gram_lora_options lora;
     struct gram_scheme scheme; /* of o.scheme, if that is set */

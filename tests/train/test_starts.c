@@ -102,6 +102,66 @@ static void it_begins_with_the_codes_of_a_quantized_model(void **state)
     }
 }
 
+/* gptq at 2 bits, 3 in attention, scales in f16. */
+static const char *mixed_codes(void)
+{
+    const struct gram_recipe_rule rule = {"*.attn.*", "w3a16-channel-asym", NULL};
+    struct gram_quantize_options quantize = GRAM_QUANTIZE_OPTIONS_INIT;
+    const char *base = out_path();
+    struct gram_error err;
+
+    quantize.scheme = "w2a16-g32";
+    quantize.rules = &rule;
+    quantize.n_rules = 1;
+    quantize.method = "gptq";
+    quantize.calibration = text;
+    quantize.scale_dtype = "f16";
+    MUST(gram_quantize(rt, hamlet(), base, &quantize, NULL, NULL, &err));
+    return base;
+}
+
+/* No scheme is named: grids and types of scales are those of the model that it begins with. */
+static void it_begins_on_the_grids_of_a_quantized_model(void **state)
+{
+    struct gram_tune_options options = options_of("qat");
+    const char *base = mixed_codes(), *out = out_path();
+    struct gram_error err;
+
+    (void)state;
+    options.start = base;
+    options.steps = 1;
+    options.lr = 1e-12;
+    MUST(gram_tune(rt, hamlet(), out, &options, NULL, NULL, &err));
+    assert_true(is_same_file(base, out, "model.safetensors"));
+}
+
+/* Codes are not given up at the first steps: no weight begins just beside another one. */
+static void what_it_begins_with_is_not_lost_at_once(void **state)
+{
+    struct gram_tune_options options = options_of("qat");
+    struct gram_tune_report report;
+    struct gram_error err;
+
+    (void)state;
+    options.start = mixed_codes();
+    options.distill = 1.0;
+    options.lr = 3e-4;
+    options.eval_share = 0.0;
+    options.eval_data = text;
+    MUST(gram_tune(rt, hamlet(), out_path(), &options, &report, NULL, &err));
+    if (!(report.held_after < report.held_before))
+        fail_msg("%g -> %g", report.held_before, report.held_after);
+}
+
+static void a_start_without_codes_is_refused(void **state)
+{
+    struct gram_tune_options options = options_of("qat");
+
+    (void)state;
+    options.start = hamlet();
+    refuse_to_tune(rt, hamlet(), &options, "no codes to begin with");
+}
+
 static void codes_of_another_grid_are_refused(void **state)
 {
     struct gram_tune_options options = options_of("qat");
@@ -116,6 +176,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_begins_with_the_codes_of_a_quantized_model),
+        cmocka_unit_test(it_begins_on_the_grids_of_a_quantized_model),
+        cmocka_unit_test(what_it_begins_with_is_not_lost_at_once),
+        cmocka_unit_test(a_start_without_codes_is_refused),
         cmocka_unit_test(codes_of_another_grid_are_refused),
         cmocka_unit_test(the_steps_alone_of_a_quantized_model_are_trained),
     };

@@ -27,7 +27,7 @@ static void what_is_trained_is_written_as_it_was_stored(void **state)
     snprintf(out, sizeof out, "%s/out", fresh_folder());
     MUST(gram_runtime_open(&rt, NULL, &err));
     MUST(gram_checkpoint_open(&ck, in, &err));
-    MUST(gram_export_open(&export, &ck, NULL, NULL, &err));
+    MUST(gram_export_open(&export, &ck, NULL, NULL, NULL, &err));
     MUST(gram_optimizer_find(&plan.optimizer, "adamw", &err));
     MUST(gram_learner_open(&learner, rt, &ck, &plan, &err));
     MUST(gram_output_open(&output, out, false, &err));
