@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/checked.h"
 
@@ -123,4 +125,14 @@ void gram_arena_rewind(struct gram_arena *arena)
         block->before = arena->spare;
         arena->spare = block;
     }
+}
+
+/* An advice: what becomes of it changes no result. */
+void gram_prefer_large_pages(void *at, size_t bytes)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), end = (uintptr_t)at + bytes;
+    const uintptr_t begin = ((uintptr_t)at + page - 1) / page * page;
+
+    if (begin < end)
+        madvise((void *)begin, end - begin, MADV_HUGEPAGE);
 }

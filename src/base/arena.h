@@ -23,4 +23,8 @@ void gram_arena_reset(struct gram_arena *arena);
 /* The same, but the system's memory is kept for the next round: for loops whose rounds take much alike. */
 void gram_arena_rewind(struct gram_arena *arena);
 
+/* Before they are touched: so many bytes will all be used, and streamed. They come in large pages where the
+ * system has such. */
+void gram_prefer_large_pages(void *at, size_t bytes);
+
 #endif

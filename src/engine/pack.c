@@ -187,6 +187,7 @@ static enum gram_status map_new(const struct way *const *ways, struct gram_model
     model->packed = gram_arena_take(&model->arena, model->packed_bytes, 1);
     if (!model->packed)
         return gram_fail_memory(err, model->ck.path);
+    gram_prefer_large_pages(model->packed, model->packed_bytes);
     place_all(ways, model, model->packed);
     fill_all(ways, model);
     return GRAM_OK;
