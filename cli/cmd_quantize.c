@@ -69,6 +69,9 @@ static const struct option_row rows[] = {
     {.name = "correct-drift",
      .help = "aim at the outputs of the float model, though inputs are those of the quantized one; "
              "blocks run twice as often", .offset = OF(correct_drift)},
+    {.name = "correct-bias",
+     .help = "let the biases of quantized linears, where they have one, take up the mean of what "
+             "their outputs lose", .offset = OF(correct_bias)},
     {.name = "learn", .type = OPTION_INT, .argument = "N", .fallback = "0", .low = 0, .high = 1e6,
      .help = "passes over the calibration text in which codes and steps of whole blocks are learned "
              "on what leaves the float block (ZeroQuant's layer-by-layer distillation, BRECQ)",

@@ -82,6 +82,7 @@ struct gram_quantize_options {
                                  quantize by it; a file of this model and text is taken as it is [NULL] */
     const char *stats;        /* quantize by statistics that were kept; the model is not run [NULL] */
     bool correct_drift;       /* aim at the float model's outputs on the quantized one's inputs [false] */
+    bool correct_bias;        /* biases of quantized linears take up the mean of what outputs lose [false] */
     int64_t learn_epochs;     /* learn codes and steps on the outputs of whole blocks, in so many passes
                                  over the calibration text; 0 = not [0] */
     bool as_reference;        /* gptq, ldlq, smoothquant, awq: as their authors' implementations do it,

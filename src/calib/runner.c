@@ -64,7 +64,7 @@ static enum gram_status add_drift(const struct watch *w, struct gram_stats_slot 
 
     GRAM_ASSERT(wanted);
     GRAM_TRY(gram_boundary_read(wanted, slot->stats.tokens, n, w->stats->wanted, w->err));
-    gram_drift_add(&slot->stats.drifted, runner->kernels, runner->pool, x, w->stats->wanted, n);
+    gram_stats_add_wanted(&slot->stats, runner->kernels, runner->pool, x, w->stats->wanted, n);
     return GRAM_OK;
 }
 

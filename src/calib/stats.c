@@ -33,10 +33,14 @@ bool gram_stats_open(struct gram_input_stats *stats, unsigned needs, int64_t col
               take(&stats->high, stats, GRAM_NEED_RANGE, cols, arena) &&
               take(&stats->absmax, stats, GRAM_NEED_RANGE, cols, arena) &&
               take(&stats->mean_abs, stats, GRAM_NEED_MEAN_ABS, cols, arena) &&
+              take(&stats->mean, stats, GRAM_NEED_MEAN, cols, arena) &&
+              take(&stats->wanted, stats, GRAM_NEED_MEAN, cols, arena) &&
               take(&stats->drift, stats, GRAM_NEED_DRIFT, square, arena) &&
               take(&stats->gram, stats, GRAM_NEED_GRAM, square, arena);
     ok = ok && (stats->parts = gram_arena_take(arena, parts, sizeof *stats->parts));
     ok = ok && (stats->abs_sum = gram_arena_take(arena, (size_t)cols, sizeof *stats->abs_sum));
+    ok = ok && (stats->sum = gram_arena_take(arena, (size_t)cols, sizeof *stats->sum));
+    ok = ok && (stats->wanted_sum = gram_arena_take(arena, (size_t)cols, sizeof *stats->wanted_sum));
     if (ok && needs & GRAM_NEED_GRAM)
         ok = gram_cross_open(&stats->cross, stats->gram, cols, arena);
     if (ok && needs & GRAM_NEED_DRIFT)
@@ -90,6 +94,14 @@ static void add_abs(const struct window *w, int64_t begin, int64_t end)
     }
 }
 
+static void add_values(double *sum, const float *x, int64_t n, int64_t cols, int64_t begin, int64_t end)
+{
+    for (int64_t t = 0; t < n; t++) {
+        for (int64_t k = begin; k < end; k++)
+            sum[k] += (double)x[t * cols + k];
+    }
+}
+
 static void add_parts(void *context, int64_t begin, int64_t end, int worker)
 {
     const struct window *w = context;
@@ -102,6 +114,8 @@ static void add_parts(void *context, int64_t begin, int64_t end, int worker)
             s->parts[part] = add_range(w, from, to);
         if (s->needs & GRAM_NEED_MEAN_ABS)
             add_abs(w, from, to);
+        if (s->needs & GRAM_NEED_MEAN)
+            add_values(s->sum, w->x, w->n, s->cols, from, to);
     }
 }
 
@@ -125,7 +139,7 @@ void gram_stats_add(struct gram_input_stats *stats, const struct gram_kernels *k
         return;
     stats->kernels = kernels;
     stats->pool = pool;
-    if (stats->needs & (GRAM_NEED_RANGE | GRAM_NEED_MEAN_ABS))
+    if (stats->needs & (GRAM_NEED_RANGE | GRAM_NEED_MEAN_ABS | GRAM_NEED_MEAN))
         gram_pool_for(pool, gram_ceil_div(stats->cols, PART), 1, add_parts, &w);
     if (stats->needs & GRAM_NEED_RANGE) {
         const struct gram_window_range all = range_of_window(stats);
@@ -143,6 +157,20 @@ void gram_stats_add(struct gram_input_stats *stats, const struct gram_kernels *k
     stats->windows++;
 }
 
+void gram_stats_add_wanted(struct gram_input_stats *stats, const struct gram_kernels *kernels,
+                           struct gram_pool *pool, const float *x, const float *wanted, int64_t n)
+{
+    gram_drift_add(&stats->drifted, kernels, pool, x, wanted, n);
+    if (stats->needs & GRAM_NEED_MEAN)
+        add_values(stats->wanted_sum, wanted, n, stats->cols, 0, stats->cols);
+}
+
+static void divide(float *mean, const double *sum, const struct gram_input_stats *stats)
+{
+    for (int64_t k = 0; mean && k < stats->cols; k++)
+        mean[k] = (float)(sum[k] / (double)stats->tokens);
+}
+
 void gram_stats_close(struct gram_input_stats *stats)
 {
     if (stats->tokens == 0)
@@ -151,8 +179,9 @@ void gram_stats_close(struct gram_input_stats *stats)
         stats->absmax[k] = fmaxf(fabsf(stats->low[k]), fabsf(stats->high[k]));
     for (int64_t i = 0; stats->drift && i < stats->cols * stats->cols; i++)
         stats->drift[i] /= (float)stats->tokens;
-    for (int64_t k = 0; stats->mean_abs && k < stats->cols; k++)
-        stats->mean_abs[k] = (float)(stats->abs_sum[k] / (double)stats->tokens);
+    divide(stats->mean_abs, stats->abs_sum, stats);
+    divide(stats->mean, stats->sum, stats);
+    divide(stats->wanted, stats->drift ? stats->wanted_sum : stats->sum, stats);
     if (stats->gram)
         gram_cross_close(&stats->cross, stats->kernels, stats->pool,
                          1.0f / (float)stats->tokens);

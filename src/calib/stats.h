@@ -22,6 +22,7 @@ enum gram_need {
     GRAM_NEED_GRAM = 1 << 2,      /* X'X / tokens */
     GRAM_NEED_HISTOGRAM = 1 << 3, /* of all values, for clipping */
     GRAM_NEED_DRIFT = 1 << 4,     /* how far it is from what it is in the float model (drift.h) */
+    GRAM_NEED_MEAN = 1 << 5,      /* mean x per channel, and what it should be if there is drift */
 };
 
 /* averaging_constant of torch's MovingAverageMinMaxObserver */
@@ -42,6 +43,7 @@ struct gram_input_stats {
     float *low, *high;    /* [cols] */
     float *absmax;        /* [cols] */
     float *mean_abs;      /* [cols] */
+    float *mean, *wanted; /* [cols]: of x, and of x in the float model; the latter if drift is measured */
     float *drift;         /* [cols][cols]: mean over tokens of x (wanted - x)' */
     float *gram;          /* [cols][cols], whole and symmetric: mean over tokens of x x' */
     float moving_low, moving_high; /* of all channels: averaged over windows with GRAM_MOVING_WEIGHT */
@@ -52,7 +54,7 @@ struct gram_input_stats {
     /* Of the sums while tokens are added. */
     const struct gram_kernels *kernels;
     struct gram_pool *pool;
-    double *abs_sum;          /* [cols] */
+    double *abs_sum, *sum, *wanted_sum; /* [cols] */
     struct gram_window_range *parts; /* of the window at hand, by parts of the columns */
     struct gram_cross cross;
     struct gram_drift drifted;
@@ -63,6 +65,9 @@ bool gram_stats_open(struct gram_input_stats *stats, unsigned needs, int64_t col
 /* Add n tokens x[n][cols], finite: one window. kernels and pool must live until gram_stats_close(). */
 void gram_stats_add(struct gram_input_stats *stats, const struct gram_kernels *kernels,
                     struct gram_pool *pool, const float *x, int64_t n);
+/* Before them: what these n tokens are in the float model; if drift is measured. */
+void gram_stats_add_wanted(struct gram_input_stats *stats, const struct gram_kernels *kernels,
+                           struct gram_pool *pool, const float *x, const float *wanted, int64_t n);
 /* After the last window: sums become means, X'X is made whole. */
 void gram_stats_close(struct gram_input_stats *stats);
 /*

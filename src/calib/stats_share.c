@@ -124,6 +124,8 @@ enum gram_status gram_stats_share(struct gram_input_stats *stats, struct gram_co
     const float share = (float)((double)stats->tokens / tokens);
     GRAM_ASSERT(gram_mul_i64(&square, stats->cols, stats->cols));
     GRAM_TRY(add_means(&s, stats->mean_abs, stats->cols, share));
+    GRAM_TRY(add_means(&s, stats->mean, stats->cols, share));
+    GRAM_TRY(add_means(&s, stats->wanted, stats->cols, share));
     GRAM_TRY(add_means(&s, stats->gram, square, share));
     GRAM_TRY(add_means(&s, stats->drift, square, share));
     if (stats->needs & GRAM_NEED_RANGE) {

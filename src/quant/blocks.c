@@ -21,7 +21,7 @@ static bool is_in_memory(const struct quantize *q, const struct gram_unit *unit)
         return false;
     if (unit->how.scheme.kind == GRAM_SCHEME_CODES &&
         (unit->how.scheme.is_static || !gram_method_streams(unit->how.method) ||
-         is_learned(q, unit)))
+         is_learned(q, unit) || (q->options->correct_bias && unit->slot->layer >= 0)))
         return true;
     return q->transform && (unit->slot->layer >= 0 || q->transform->rewrites_outside);
 }
@@ -110,7 +110,8 @@ static unsigned stage_needs(void *context, const struct gram_node *node)
     if (!takes_part(stage, node))
         return 0;
     return gram_blocks_needs(stage->blocks, stage->blocks->units[node->params[0]]) | GRAM_NEED_GRAM |
-           (stage->blocks->floats ? GRAM_NEED_DRIFT : 0u);
+           (stage->blocks->floats ? GRAM_NEED_DRIFT : 0u) |
+           (stage->blocks->is_bias ? GRAM_NEED_MEAN : 0u);
 }
 
 static unsigned transform_needs(void *context, const struct gram_node *node)
@@ -142,6 +143,11 @@ static enum gram_status code_slot(struct gram_blocks *b, size_t slot,
         return gram_blocks_bind_held(b, slot, err);
     }
     GRAM_TRY(gram_blocks_code(b, slot, stats, err));
+    const int bias = gram_blocks_bias_of(b, slot);
+    if (bias != GRAM_NONE) {
+        GRAM_TRY(gram_blocks_put_floats(b, (size_t)bias, err));
+        GRAM_TRY(gram_blocks_bind_made(b, (size_t)bias, err));
+    }
     return b->is_calibrated ? gram_blocks_bind_made(b, slot, err) : GRAM_OK;
 }
 
@@ -314,7 +320,7 @@ static enum gram_status settle_floats(struct gram_blocks *b, int layer, struct g
     for (size_t i = 0; i < b->q->ck.desc.n_slots; i++) {
         if (!is_of(b, i, layer) || !b->units[i]->is_in_memory)
             continue;
-        if (!has_codes(b->units[i])) {
+        if (!has_codes(b->units[i]) && !(b->is_bias && b->is_bias[i])) {
             GRAM_TRY(gram_blocks_put_floats(b, i, err));
             if (b->is_calibrated)
                 GRAM_TRY(gram_blocks_bind_made(b, i, err));

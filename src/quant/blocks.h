@@ -33,6 +33,7 @@ struct gram_blocks {
     struct gram_unit **units;      /* [slots]: what becomes of the slot */
     struct gram_binding *bindings; /* [slots] */
     float **values;                /* [slots]: those of the block at hand, or NULL */
+    bool *is_bias;                 /* [slots], if biases are corrected: made with the linear beside it */
     const struct gram_observer *observer; /* of static activations */
     struct gram_checkpoint made;   /* the output so far */
 
@@ -68,6 +69,9 @@ static inline bool gram_blocks_runs(const struct gram_blocks *blocks)
 
 /* enum gram_need: what must be known of the inputs of a unit. */
 unsigned gram_blocks_needs(const struct gram_blocks *blocks, const struct gram_unit *unit);
+
+/* The slot of the bias that is corrected with the linear of `slot`; GRAM_NONE if there is none. */
+int gram_blocks_bias_of(const struct gram_blocks *blocks, size_t slot);
 
 /* Read the calibration text, refuse what cannot work; nothing is written. */
 enum gram_status gram_blocks_open(struct gram_blocks *blocks, struct quantize *q,

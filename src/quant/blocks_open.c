@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "graph/op.h"
 #include "quant/kept.h"
 
 enum { DEFAULT_CONTEXT = 2048 };
@@ -25,6 +26,8 @@ static const char *who_needs(const struct gram_blocks *b)
         return q->transform->about->name;
     if (q->options->learn_epochs > 0)
         return "learning on whole blocks";
+    if (q->options->correct_bias)
+        return "correcting biases";
     for (int64_t i = 0; i < q->layout.n_units; i++) {
         const struct gram_unit *unit = &q->layout.units[i];
         if (gram_blocks_needs(b, unit))
@@ -123,11 +126,11 @@ static void identify(struct gram_blocks *b)
     json_t *options =
         q->transform ? gram_spec_json(&q->transform_options, &gram_transform_table, NULL) : NULL;
     json_t *all = json_pack(
-        "{s:s, s:s, s:s, s:o*, s:s, s:I, s:b, s:s, s:b, s:I, s:i}", "corpus", b->corpus.hash, "statistics",
-        statistics_of(b), "transform", q->transform ? q->transform->about->name : "none", "options",
-        options, "cpu", gram_runtime_cpu(q->rt), "seed", (json_int_t)o->seed, "sequential",
-        o->sequential, "observer", b->observer->about->name, "drift", o->correct_drift,
-        "learn", (json_int_t)o->learn_epochs, "ranks", gram_comm_size(q->rt->comm));
+        "{s:s, s:s, s:s, s:o*, s:s, s:I, s:b, s:s, s:b, s:b, s:I, s:i}", "corpus", b->corpus.hash,
+        "statistics", statistics_of(b), "transform", q->transform ? q->transform->about->name : "none",
+        "options", options, "cpu", gram_runtime_cpu(q->rt), "seed", (json_int_t)o->seed, "sequential",
+        o->sequential, "observer", b->observer->about->name, "drift", o->correct_drift, "bias",
+        o->correct_bias, "learn", (json_int_t)o->learn_epochs, "ranks", gram_comm_size(q->rt->comm));
     char *text = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
 
     gram_sha256_init(&hash);
@@ -160,6 +163,51 @@ static bool take_tables(struct gram_blocks *b)
     return true;
 }
 
+/* ---- biases that are corrected ---- */
+
+static int bias_slot(const struct gram_graph *graph, int weight)
+{
+    for (int i = 0; i < graph->n_nodes; i++) {
+        if (graph->nodes[i].op->forward == gram_linear_forward && graph->nodes[i].params[0] == weight)
+            return graph->nodes[i].params[1];
+    }
+    return GRAM_NONE;
+}
+
+static bool is_coded(const struct gram_unit *unit)
+{
+    return unit && unit->is_in_memory && unit->slot->layer >= 0 &&
+           unit->how.scheme.kind == GRAM_SCHEME_CODES;
+}
+
+/* Those of linears that are coded are made with them. */
+static enum gram_status mark_biases(struct gram_blocks *b, struct gram_error *err)
+{
+    const size_t n = b->q->ck.desc.n_slots;
+    int marked = 0;
+
+    if (!b->q->options->correct_bias)
+        return GRAM_OK;
+    b->is_bias = gram_arena_take(&b->arena, n, sizeof *b->is_bias);
+    if (!b->is_bias)
+        return gram_fail_memory(err, "the blocks");
+    for (size_t i = 0; i < n; i++) {
+        const int bias = is_coded(b->units[i]) ? bias_slot(&b->graph, (int)i) : GRAM_NONE;
+        if (bias != GRAM_NONE && b->units[bias])
+            marked += b->is_bias[bias] = b->units[bias]->is_in_memory = true;
+    }
+    if (marked == 0)
+        gram_quantize_warn(b->q, "%s: no linear that is quantized has a bias to correct%s", b->q->in, "");
+    return GRAM_OK;
+}
+
+int gram_blocks_bias_of(const struct gram_blocks *b, size_t slot)
+{
+    const int bias = b->is_bias ? bias_slot(&b->graph, (int)slot) : GRAM_NONE;
+
+    return bias != GRAM_NONE && b->is_bias[bias] ? bias : GRAM_NONE;
+}
+
 static enum gram_status find_observer(struct gram_blocks *b, struct gram_error *err)
 {
     const char *name = b->q->options->observer;
@@ -180,6 +228,10 @@ static enum gram_status check_options(const struct gram_blocks *b, struct gram_e
     if (o->learn_epochs > 0 && (o->stats || o->save_stats))
         return gram_fail(err, GRAM_EUNSUPPORTED,
                          "learning runs the text through whole blocks: it does not go with kept statistics");
+    if (o->correct_bias && (o->stats || o->save_stats || o->learn_epochs > 0))
+        return gram_fail(err, GRAM_EUNSUPPORTED,
+                         "biases are corrected linear by linear while the text is run: not with kept "
+                         "statistics, nor with learning on whole blocks");
     if (transform && o->correct_drift)
         return gram_fail(err, GRAM_EUNSUPPORTED,
                          "drift is not corrected behind a transform; leave one of them");
@@ -213,6 +265,7 @@ enum gram_status gram_blocks_open(struct gram_blocks *b, struct quantize *q, str
     if (!take_tables(b))
         return gram_fail_memory(err, "the blocks");
     GRAM_TRY(gram_arch_build(&q->ck.desc, &b->graph, err));
+    GRAM_TRY(mark_biases(b, err));
     GRAM_TRY(open_calibration(b, err));
     identify(b);
     return GRAM_OK;

@@ -183,9 +183,10 @@ static void add_calibration(json_t *root, const struct gram_certificate *c)
     if (!corpus)
         return;
     json_t *entry =
-        json_pack("{s:I, s:I, s:s, s:b, s:b, s:s*}", "tokens", (json_int_t)corpus->tokens,
+        json_pack("{s:I, s:I, s:s, s:b, s:b, s:b, s:s*}", "tokens", (json_int_t)corpus->tokens,
                   "windows", (json_int_t)corpus->n_windows, "sha256", corpus->hash, "sequential",
                   c->asked->sequential && !is_kept, "drift_corrected", c->asked->correct_drift,
+                  "biases_corrected", c->asked->correct_bias,
                   "observer", c->observer);
     if (entry)
         add_count(entry, "records", (uint64_t)corpus->records);

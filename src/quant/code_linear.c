@@ -1,6 +1,7 @@
 /* One linear: solve, or fall back when that breaks down; measure; write; note. */
 #include <string.h>
 
+#include "quant/bias.h"
 #include "quant/blocks.h"
 #include "quant/code_parts.h"
 #include "quant/undrift.h"
@@ -92,6 +93,22 @@ static enum gram_status store(struct gram_blocks *b, struct gram_coding *w, stru
     return settle(b, w->unit, err);
 }
 
+/* The bias takes up what rounding and drift shift the outputs by. */
+static enum gram_status correct_bias(struct gram_blocks *b, size_t slot, const struct gram_coding *w,
+                                     struct gram_error *err)
+{
+    const int bias = gram_blocks_bias_of(b, slot);
+    const struct gram_input_stats *stats = w->problem.stats;
+
+    if (bias == GRAM_NONE)
+        return GRAM_OK;
+    float *row = gram_arena_take(&b->work_arena, (size_t)w->coded.cols, sizeof *row);
+    if (!row)
+        return gram_fail_memory(err, w->problem.name);
+    gram_correct_bias(b->values[bias], &w->coded, w->original, stats->mean, stats->wanted, row);
+    return GRAM_OK;
+}
+
 static struct gram_coding coding_of(struct gram_blocks *b, size_t slot, const struct gram_input_stats *stats)
 {
     const struct gram_weight_slot *at = &b->q->ck.desc.slots[slot];
@@ -133,6 +150,8 @@ enum gram_status gram_blocks_code(struct gram_blocks *b, size_t slot,
     enum gram_status status = choose(b, &w, &b->work_arena, err);
     if (status == GRAM_OK)
         status = store(b, &w, err);
+    if (status == GRAM_OK)
+        status = correct_bias(b, slot, &w, err);
     if (b->floats)
         restore(&w);
     gram_arena_rewind(&b->work_arena);

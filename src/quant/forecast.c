@@ -112,6 +112,15 @@ static double time_of_linear(const struct quantize *q, const struct gram_unit *u
     return seconds + pace->product * rows * cols * cols;
 }
 
+static int64_t most_columns(const struct quantize *q)
+{
+    int64_t most = 0;
+
+    for (size_t i = 0; i < q->ck.desc.n_slots; i++)
+        most = gram_max_i64(most, q->ck.desc.slots[i].cols);
+    return most;
+}
+
 /* Of all linears; the pace of a method is measured when it is met first. */
 static double time_of_solvers(const struct quantize *q, const struct gram_pace *pace)
 {
@@ -126,7 +135,7 @@ static double time_of_solvers(const struct quantize *q, const struct gram_pace *
         if (!measured || measured->method != unit->how.method ||
             measured->scheme.bits != unit->how.scheme.bits) {
             measured = &unit->how;
-            gram_pace_measure_solver(&solver, measured, q->rt);
+            gram_pace_measure_solver(&solver, measured, most_columns(q), q->rt);
         }
         seconds += time_of_linear(q, unit, &solver, pace);
     }

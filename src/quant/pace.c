@@ -8,7 +8,17 @@
 #include "base/rng.h"
 #include "calib/stats.h"
 
-enum { WIDE = 512, NARROW = 128, TOKENS = 512, HASHED = 1 << 20, TIMES = 2 };
+enum {
+    WIDE = 512,
+    NARROW = 128,
+    WIDEST = 1024, /* of trials of a solver, on models that have such linears */
+    TOKENS = 512,
+    SLICE = 64,    /* rows that a solver gives to a thread at a time (feedback.c, refine.c) */
+    HASHED = 1 << 20,
+    TIMES = 2
+};
+
+static const double long_trial = 0.1; /* seconds: such a one is not repeated, nor made wider */
 
 double gram_pace_now(void)
 {
@@ -77,9 +87,10 @@ static double pace_of_products(const struct gram_runtime *rt, struct gram_arena 
     return least / TOKENS / WIDE / WIDE;
 }
 
-/* Statistics of noise, with the X'X that solvers want. False if memory ran out. */
-static bool observe(struct gram_input_stats *stats, int64_t cols, const struct gram_runtime *rt,
-                    struct gram_arena *arena)
+/* Statistics of noise, with the X'X that solvers want, and the seconds that its tokens took. False if memory
+ * ran out. */
+static bool observe(struct gram_input_stats *stats, double *seconds, int64_t cols,
+                    const struct gram_runtime *rt, struct gram_arena *arena)
 {
     const float *x = noise(TOKENS, cols, arena);
     struct gram_kernels kernels;
@@ -87,19 +98,26 @@ static bool observe(struct gram_input_stats *stats, int64_t cols, const struct g
     gram_kernels_init(&kernels, rt->cpu_flags);
     if (!x || !gram_stats_open(stats, GRAM_NEED_GRAM, cols, arena))
         return false;
+    gram_stats_add(stats, &kernels, rt->pool, x, TOKENS); /* memory is touched for the first time */
+    const double begin = gram_pace_now();
     gram_stats_add(stats, &kernels, rt->pool, x, TOKENS);
+    *seconds = gram_pace_now() - begin;
     gram_stats_close(stats);
     return true;
 }
 
 static double pace_of_sums(const struct gram_runtime *rt, struct gram_arena *arena)
 {
-    struct gram_input_stats stats;
-    const double begin = gram_pace_now();
+    double least = INFINITY;
 
-    if (!observe(&stats, WIDE, rt, arena))
-        return 0;
-    return (gram_pace_now() - begin) / TOKENS / WIDE / WIDE;
+    for (int i = 0; i < TIMES; i++) {
+        struct gram_input_stats stats;
+        double seconds;
+        if (!observe(&stats, &seconds, WIDE, rt, arena))
+            return 0;
+        least = fmin(least, seconds);
+    }
+    return least / TOKENS / WIDE / WIDE;
 }
 
 void gram_pace_measure(struct gram_pace *pace, bool runs, const struct gram_runtime *rt)
@@ -120,7 +138,7 @@ struct trial {
     const struct gram_input_stats *stats;
 };
 
-/* Seconds of one linear; the faster of two runs. */
+/* Seconds of one linear; the faster of two runs, if they are short. */
 static double time_solver(const struct trial *t, int64_t rows)
 {
     const int64_t cols = t->stats->cols, span = gram_min_i64(gram_scheme_span(&t->how->scheme, cols), cols);
@@ -130,7 +148,7 @@ static double time_solver(const struct trial *t, int64_t rows)
     struct gram_coded coded;
     double least = INFINITY;
 
-    for (int i = 0; i < TIMES; i++) {
+    for (int i = 0; i < TIMES && !(least < INFINITY && least > long_trial); i++) {
         struct gram_problem problem = {.name = "a trial", .rows = rows, .cols = cols, .stats = t->stats,
                                        .options = &t->how->options, .pool = t->rt->pool};
         problem.w = noise(rows, cols, &arena);
@@ -145,10 +163,10 @@ static double time_solver(const struct trial *t, int64_t rows)
     return isfinite(least) ? least : 0;
 }
 
-/* Per row, and what is left when there are none. */
+/* Per row, when all threads have rows; and what is left when there are none. */
 static double time_row(double *fixed, const struct trial *t)
 {
-    const int64_t few = 8 * gram_pool_threads(t->rt->pool), many = 4 * few;
+    const int64_t few = SLICE * gram_pool_threads(t->rt->pool), many = 2 * few;
     const double least = time_solver(t, few), most = time_solver(t, many);
     const double row = fmax(0, most - least) / (double)(many - few);
 
@@ -156,24 +174,37 @@ static double time_row(double *fixed, const struct trial *t)
     return row;
 }
 
-/* Two widths: a row takes square cols^2 + plane cols. */
-static void measure_calibrated(struct gram_pace_solver *pace, struct trial *t, struct gram_arena *arena)
+/* Narrow trials tell how long a wide one would be. */
+static int64_t wide_columns(const struct trial *narrow, int64_t most)
+{
+    const double growth = (double)WIDEST * WIDEST / (NARROW * NARROW);
+
+    return most >= WIDEST && growth * time_solver(narrow, SLICE) < 4 * long_trial ? WIDEST : WIDE;
+}
+
+/* Two widths: a row takes square cols^2 + plane cols. The time of small linears goes elsewhere than that of
+ * large ones: the wide one is as wide as may be. */
+static void measure_calibrated(struct gram_pace_solver *pace, struct trial *t, int64_t most,
+                               struct gram_arena *arena)
 {
     struct gram_input_stats narrow, wide;
-    double fixed;
+    double fixed, seconds;
 
-    if (!observe(&narrow, NARROW, t->rt, arena) || !observe(&wide, WIDE, t->rt, arena))
+    if (!observe(&narrow, &seconds, NARROW, t->rt, arena))
         return;
     t->stats = &narrow;
     const double at_narrow = time_row(&fixed, t);
+    const int64_t cols = wide_columns(t, most);
+    if (!observe(&wide, &seconds, cols, t->rt, arena))
+        return;
     t->stats = &wide;
-    const double at_wide = time_row(&fixed, t);
-    pace->square = fmax(0, (at_wide / WIDE - at_narrow / NARROW) / (WIDE - NARROW));
-    pace->plane = fmax(0, at_wide / WIDE - WIDE * pace->square);
-    pace->cube = fixed / ((double)WIDE * WIDE * WIDE);
+    const double at_wide = time_row(&fixed, t), n = (double)cols;
+    pace->square = fmax(0, (at_wide / n - at_narrow / NARROW) / (n - NARROW));
+    pace->plane = fmax(0, at_wide / n - n * pace->square);
+    pace->cube = fixed / (n * n * n);
 }
 
-void gram_pace_measure_solver(struct gram_pace_solver *pace, const struct gram_assignment *how,
+void gram_pace_measure_solver(struct gram_pace_solver *pace, const struct gram_assignment *how, int64_t most,
                               const struct gram_runtime *rt)
 {
     const int64_t rows = 32 * gram_pool_threads(rt->pool);
@@ -183,7 +214,7 @@ void gram_pace_measure_solver(struct gram_pace_solver *pace, const struct gram_a
 
     *pace = (struct gram_pace_solver){0};
     if (how->method->needs)
-        measure_calibrated(pace, &trial, &arena);
+        measure_calibrated(pace, &trial, most, &arena);
     else
         pace->plane = time_solver(&trial, rows) / (double)(rows * WIDE);
     gram_arena_reset(&arena);

@@ -25,7 +25,8 @@ struct gram_pace_solver {
     double cube, square, plane;
 };
 
-void gram_pace_measure_solver(struct gram_pace_solver *pace, const struct gram_assignment *how,
+/* For linears of up to `most` columns. */
+void gram_pace_measure_solver(struct gram_pace_solver *pace, const struct gram_assignment *how, int64_t most,
                               const struct gram_runtime *rt);
 
 static inline double gram_pace_solve(const struct gram_pace_solver *pace, int64_t rows, int64_t cols)

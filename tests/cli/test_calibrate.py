@@ -4,7 +4,7 @@ import os
 import shutil
 import struct
 
-from calibrated import Calibrated
+from calibrated import Calibrated, contents
 from gramcli import gram, main, model
 
 CALIBRATED = ("gptq", "ldlq", "gpfq", "autoround")
@@ -13,6 +13,55 @@ CALIBRATED = ("gptq", "ldlq", "gpfq", "autoround")
 def listing():
     """Names of all methods."""
     return [row["name"] for row in gram("methods", "--json").json["methods"]]
+
+
+def with_biases(path):
+    """The small model with biases of zero beside every linear."""
+    shutil.copytree(model(), path)
+    with open(os.path.join(path, "config.json")) as f:
+        config = json.load(f)
+    with open(os.path.join(path, "config.json"), "w") as f:
+        json.dump({**config, "attention_bias": True, "mlp_bias": True}, f)
+    with open(os.path.join(path, "model.safetensors"), "rb") as f:
+        size, = struct.unpack("<Q", f.read(8))
+        header, data = json.loads(f.read(size)), f.read()
+    for name in [name for name in header if name.endswith("_proj.weight")]:
+        rows = header[name]["shape"][0]
+        header[name[:-len("weight")] + "bias"] = {
+            "dtype": "BF16", "shape": [rows], "data_offsets": [len(data), len(data) + 2 * rows]}
+        data += bytes(2 * rows)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(os.path.join(path, "model.safetensors"), "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text + data)
+
+
+class Biases(Calibrated):
+    def command_of(self, out, *more):
+        return ("quantize", self.path("biased"), "-o", self.path(out), "-s", "w2a16-g32", "-m", "rtn",
+                "--quiet", "--calib", self.calib, "--calib-tokens", "2048", "--calib-ctx", "128", *more)
+
+    def test_corrected_biases_bring_the_model_nearer_to_the_float_one(self):
+        with_biases(self.path("biased"))
+        for out, more in (("plain", ()), ("corrected", ("--correct-bias",)),
+                          ("threads", ("--correct-bias", "-t", "3"))):
+            self.assertDone(gram(*self.command_of(out, *more)))
+            self.assertDone(gram("check", self.path(out)))
+        self.assertLess(self.divergence("corrected"), self.divergence("plain"))
+        self.assertEqual(contents(self.path("corrected")), contents(self.path("threads")))
+        self.assertTrue(self.certificate("corrected")["calibration"]["biases_corrected"])
+
+    def test_a_model_without_biases_stays_as_it_is_and_is_told(self):
+        self.quantize("plain", "w2a16-g32", "gptq")
+        r = self.assertDone(gram(*self.command("out", "w2a16-g32", "gptq", "--correct-bias")))
+        self.assertIn("no linear that is quantized has a bias", r.err)
+        weights = [contents(self.path(out))["model.safetensors"] for out in ("plain", "out")]
+        self.assertEqual(*weights)
+
+    def test_without_text_biases_are_not_corrected(self):
+        r = gram("quantize", model(), "-o", self.path("out"), "-s", "w4a16", "--correct-bias")
+        self.assertEqual(r.code, 2)
+        self.assertIn("correcting biases needs calibration", r.err)
 
 
 class Quality(Calibrated):

@@ -13,6 +13,7 @@ JOBS = {
     "gptq": ("w4a16-g32", "gptq"),
     "gptq, drift corrected": ("w4a16-g32", "gptq", "--correct-drift"),
     "awq": ("w4a16-g32", "rtn", "--transform", "awq"),
+    "learned": ("w3a16-g32", "rtn", "--learn", "1", "--rule", "layers.[1-9].*=keep"),
 }
 
 
@@ -75,6 +76,8 @@ class Kept(Calibrated):
                            (text(self.calib, 2048, 64), "length of its"),
                            (("--transform", "smoothquant"), "take rtn or mse"),
                            (("--correct-drift",), "drift is measured"),
+                           (("--learn", "1"), "learning runs the text through whole blocks"),
+                           (("--correct-bias",), "biases are corrected linear by linear"),
                            (("--save-stats", self.path("more"), *text(self.calib, 2048, 128)), "either read"),
                            (("-m", "rtn"), "this recipe has neither")):
             with self.subTest(more=more):
