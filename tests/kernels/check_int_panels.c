@@ -364,6 +364,8 @@ static void check_extremes(struct kcheck *c, int bits)
         check_shape(c, &s);
         s.group = s.cols = 1 << 7;
         check_shape(c, &s);
+        for (s.cols = 1 << 10; s.group <= s.cols / 2; s.group *= 2)
+            check_shape(c, &s);
     }
 }
 

@@ -11,16 +11,26 @@ enum {
     TILE_CODES = 1 << 14,             /* bytes of unpacked codes: with what they meet, the L1 cache */
     TILE_PASS = 5 << 18,              /* bytes of activations that stay in the L2 cache */
     TILE_QUADS = TILE_STEP / 4,
+    TILE_GROUPS = 32,                 /* whose codes are unpacked together */
 };
 
 typedef int32_t tile_sums[TILE_ROWS][GRAM_PANEL];
 typedef float tile_floats[TILE_ROWS][GRAM_PANEL];
 
-enum { TILE_OUTS = (GRAM_PANEL_SCRATCH - TILE_CODES) / (int)sizeof(tile_sums) };
+/* Of groups whose codes are unpacked, TILE_GROUPS at most. */
+struct piece_scales {
+    float w[TILE_GROUPS][GRAM_PANEL];
+    int32_t minus_offsets[TILE_GROUPS][GRAM_PANEL];
+};
+
+enum {
+    TILE_OUTS = (GRAM_PANEL_SCRATCH - TILE_CODES - (int)sizeof(struct piece_scales)) / (int)sizeof(tile_sums)
+};
 
 /* Of a call: codes, and what waits for the rest of the inputs. */
 struct tile_scratch {
     uint8_t codes[TILE_CODES];
+    struct piece_scales scales;
     union {
         tile_sums sums[TILE_OUTS];
         tile_floats floats[TILE_OUTS];
