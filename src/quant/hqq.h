@@ -5,14 +5,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What the reference calls lp_norm, beta, kappa, iters. */
+/* What the reference calls lp_norm, beta, iters. Its kappa, by which beta is said to grow, has no effect: its
+ * results are those of a beta that stays. */
 struct gram_hqq_options {
     float norm;
-    double beta, kappa;
+    double beta;
     int64_t iterations; /* 0: the range as it is */
     bool round_zero;    /* before the first iteration */
 };
-#define GRAM_HQQ_OPTIONS_INIT {0.7f, 10.0, 1.01, 20, false}
+#define GRAM_HQQ_OPTIONS_INIT {0.7f, 10.0, 20, false}
 
 /*
  * codes [runs][n], scale [runs] and zero [runs] for x[runs][n]: w = (code - zero) * scale, codes

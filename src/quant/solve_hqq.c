@@ -65,13 +65,13 @@ void gram_hqq_optimize(uint8_t *codes, float *scale, float *zero, const float *x
 {
     const float top = (float)((1 << bits) - 1);
     float best = INFINITY; /* an f32 mean, as in the reference: it decides when no more is gained */
-    double beta = options->beta;
+    const double beta = options->beta;
 
     for (int64_t r = 0; r < runs; r++) {
         start(&scale[r], &zero[r], x + r * n, n, top);
         zero[r] = options->round_zero ? rintf(zero[r]) : zero[r];
     }
-    for (int64_t i = 0; i < options->iterations; i++, beta *= options->kappa) {
+    for (int64_t i = 0; i < options->iterations; i++) {
         double error = 0;
         for (int64_t r = 0; r < runs; r++)
             error += improve_zero(&zero[r], scale[r], x + r * n, n, top, beta, options->norm);
@@ -127,10 +127,10 @@ static struct gram_step optimize_run(const struct gram_grid *grid, struct gram_s
 {
     const struct gram_hqq_options o = GRAM_HQQ_OPTIONS_INIT;
     struct gram_step best = step;
-    double least = norm_error(grid, step, x, n, o.norm), beta = o.beta;
+    double least = norm_error(grid, step, x, n, o.norm);
 
-    for (int64_t i = 0; i < (iterations ? iterations : o.iterations); i++, beta *= o.kappa) {
-        const struct gram_step next = improve_step(grid, step, x, n, beta, o.norm);
+    for (int64_t i = 0; i < (iterations ? iterations : o.iterations); i++) {
+        const struct gram_step next = improve_step(grid, step, x, n, o.beta, o.norm);
         if (next.scale == step.scale && next.zero == step.zero)
             break;
         const double error = norm_error(grid, next, x, n, o.norm);

@@ -85,9 +85,7 @@ static void check(const struct golden *g)
     const double off_scale = share_off(scales, &scale), off_zero = share_off(zeros, &zero);
     print_message("# %s %s: %lld codes, %.4f of scales, %.4f of zeros differ\n", g->name, g->tag,
                   (long long)wrong, off_scale, off_zero);
-    /* case.json's 0.2 % of the codes; zeros near a tie may settle elsewhere, 1 % of them with 2 bits and a
-     * tenth with 1, by less than 0.006 of a code: in f64 as well */
-    if ((double)wrong > 0.002 * (double)w.count || off_scale > 0 || off_zero > (g->bits == 1 ? 0.1 : 0.02))
+    if (wrong > 0 || off_scale > 0 || off_zero > 0)
         fail_msg("%s %s is not the reference's", g->name, g->tag);
     free(w.data), free(codes.data), free(scale.data), free(zero.data);
     free(got), free(scales), free(zeros);
