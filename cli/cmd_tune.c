@@ -34,8 +34,9 @@ static const struct option_row rows[] = {
     {.name = "data", .letter = 'd', .type = OPTION_TEXT, .argument = "FILE", .is_required = true,
      .help = "what to learn from: a text, or .jsonl or .json records (text, prompt and response, "
              "instruction and output, messages); self: what MODEL itself says", .offset = OF(data)},
-    {.name = "self-tokens", .type = OPTION_INT, .argument = "N", .fallback = "65536", .low = 2,
-     .high = 1e12, .help = "tokens that MODEL says for --data self", .offset = OF(self_tokens)},
+    {.name = "self-tokens", .type = OPTION_INT, .argument = "N", .low = 2, .high = 1e12,
+     .help = "tokens that MODEL (or --reference) says: for --data self [65536], or beside a file [0]",
+     .offset = OF(self_tokens)},
     {.name = "method", .letter = 'm', .type = OPTION_CHOICE, .argument = "METHOD",
      .choices = gram_tune_methods, .fallback = "full",
      .help = "what is trained: full (all weights), lora (an adapter), qlora (the same on a base in 4 bits), "

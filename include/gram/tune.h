@@ -43,7 +43,8 @@ struct gram_tune_options {
     size_t struct_size;
     const char *method;    /* [full] */
     const char *data;      /* *.jsonl, *.json (records), a text, or "self", what the model says; required */
-    int64_t self_tokens;   /* ... so many tokens of it [65536] */
+    int64_t self_tokens;   /* ... so many tokens of it, or of it beside a file; 0 = 65536 for "self", none
+                              beside a file [0] */
     const char *eval_data; /* the same, held out [NULL] */
     double eval_share;     /* of the data, held out if eval_data is NULL; 0 = none [0] */
     bool skip_bad;         /* pass over bad records and count them, instead of failing [false] */
@@ -102,7 +103,7 @@ struct gram_tune_options {
     void *user;
 };
 #define GRAM_TUNE_OPTIONS_INIT                                                                       \
-    {.struct_size = sizeof(struct gram_tune_options), .self_tokens = 65536, .rows = 4,             \
+    {.struct_size = sizeof(struct gram_tune_options), .rows = 4,                              \
      .accumulate = 1, .epochs = 1, .warmup = 0.03, .clip = 1.0, .keep_every = 100,                 \
      .distill_temperature = 1.0, .coreset = 1.0, .coreset_every = 1, .channels = 1.0, .rank = 16}
 

@@ -45,8 +45,8 @@ enum gram_status gram_dataset_read(struct gram_dataset *data, const struct gram_
                                    const struct gram_dataset_options *options,
                                    struct gram_error *err);
 /*
- * The model's own text (LLM-QAT, Liu et al. 2023): samples of up to `context` tokens that the model at `path`
- * says, `tokens` in all (calib/corpus.h). GRAM_ECANCELED, and what opening a model returns.
+ * The model's own text (LLM-QAT, Liu et al. 2023) is added: samples of up to `context` tokens that the model
+ * at `path` says, `tokens` in all (calib/corpus.h). GRAM_ECANCELED, and what opening a model returns.
  */
 enum gram_status gram_dataset_generate(struct gram_dataset *data, struct gram_runtime *rt,
                                        const char *path, const struct gram_tokenizer *tokenizer,

@@ -21,7 +21,6 @@ enum gram_status gram_dataset_generate(struct gram_dataset *data, struct gram_ru
     struct gram_corpus corpus = {0};
     struct gram_model *model;
 
-    *data = (struct gram_dataset){0};
     GRAM_TRY(gram_model_open(&model, rt, path, err));
     enum gram_status status =
         gram_corpus_generate(&corpus, model, tokenizer, context, tokens, seed, job, err);

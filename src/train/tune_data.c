@@ -5,6 +5,8 @@
 
 #include "train/tuning.h"
 
+enum { SELF_TOKENS = 65536 }; /* unless told */
+
 static void tell_skipped(const struct gram_tuning *t, const char *path,
                          const struct gram_dataset *data)
 {
@@ -44,16 +46,27 @@ static enum gram_status read_data(struct gram_tuning *t, struct gram_dataset *da
     return GRAM_OK;
 }
 
+/* A file, what the model says, or both. */
+static enum gram_status gather_data(struct gram_tuning *t, const struct gram_tokenizer *tokenizer,
+                                    struct gram_error *err)
+{
+    const bool is_self = strcmp(t->o.data, "self") == 0;
+    const int64_t tokens = is_self && t->o.self_tokens == 0 ? SELF_TOKENS : t->o.self_tokens;
+
+    if (!is_self)
+        GRAM_TRY(read_data(t, &t->data, t->o.data, tokenizer, err));
+    if (tokens == 0)
+        return GRAM_OK;
+    return gram_dataset_generate(&t->data, t->rt, t->o.reference ? t->o.reference : t->in, tokenizer,
+                                 t->o.context, tokens, t->o.seed, t->job, err);
+}
+
 enum gram_status gram_tuning_open_data(struct gram_tuning *t, struct gram_error *err)
 {
     struct gram_tokenizer *tokenizer;
 
     GRAM_TRY(gram_tokenizer_open(&tokenizer, t->ck.path, err));
-    enum gram_status status =
-        strcmp(t->o.data, "self") == 0
-            ? gram_dataset_generate(&t->data, t->rt, t->in, tokenizer, t->o.context, t->o.self_tokens,
-                                    t->o.seed, t->job, err)
-            : read_data(t, &t->data, t->o.data, tokenizer, err);
+    enum gram_status status = gather_data(t, tokenizer, err);
     if (status == GRAM_OK && t->o.eval_data)
         status = read_data(t, &t->held, t->o.eval_data, tokenizer, err);
     else if (status == GRAM_OK && t->o.eval_share > 0.0)

@@ -195,6 +195,21 @@ static void distilling_brings_the_model_back_to_its_reference(void **state)
     assert_true(report.last_loss > 0.0);
 }
 
+static void its_own_words_may_stand_beside_a_text(void **state)
+{
+    struct gram_tune_options options = plain();
+    struct gram_tune_report report, more;
+    struct gram_error err;
+
+    (void)state;
+    options.steps = 1;
+    MUST(gram_tune(rt, hamlet(), out_path(), &options, &report, NULL, &err));
+    options.self_tokens = 640;
+    MUST(gram_tune(rt, hamlet(), out_path(), &options, &more, NULL, &err));
+    assert_in_range(more.samples + more.held_samples, report.samples + report.held_samples + 9,
+                    report.samples + report.held_samples + 20);
+}
+
 static void a_model_learns_from_nothing(void **state)
 {
     struct gram_tune_options options = plain();
@@ -264,6 +279,7 @@ int main(void)
         cmocka_unit_test(what_training_measures_is_what_the_engine_gives),
         cmocka_unit_test(a_step_learns_fewer_weights_when_few_channels_move),
         cmocka_unit_test(distilling_brings_the_model_back_to_its_reference),
+        cmocka_unit_test(its_own_words_may_stand_beside_a_text),
         cmocka_unit_test(a_model_learns_from_nothing),
         cmocka_unit_test(neither_interruptions_nor_threads_show_in_any_of_them),
         cmocka_unit_test(what_contradicts_itself_is_refused),
