@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/checked.h"
 
@@ -26,6 +27,22 @@ void dsyevr_(const char *jobz, const char *range, const char *uplo, const int *n
              double *w, double *z, const int *ldz, int *isuppz, double *work, const int *lwork, int *iwork,
              const int *liwork, int *info, size_t jobz_len, size_t range_len, size_t uplo_len);
 void openblas_set_num_threads(int threads);
+
+/*
+ * One thread from here on. OpenBLAS maps 128 MiB on its first call, and tries without end where the system
+ * does not give them: false if it would not.
+ */
+static bool enter_lapack(void)
+{
+    const size_t room = (size_t)128 << 20;
+    void *trial = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (trial == MAP_FAILED)
+        return false;
+    munmap(trial, room);
+    openblas_set_num_threads(1);
+    return true;
+}
 
 double gram_mean_diagonal(const float *gram, int64_t n)
 {
@@ -113,11 +130,12 @@ enum gram_status gram_factor_udu(float *lower, float *pivots, const float *gram,
         !gram_mul_size(&bytes, count, sizeof(double)))
         return GRAM_ENOMEM;
     double *a = malloc(bytes);
-    if (!a)
+    if (!a || !enter_lapack()) {
+        free(a);
         return GRAM_ENOMEM;
+    }
 
     fill_reversed(a, gram, order, n, ridge);
-    openblas_set_num_threads(1);
     dpotrf_("L", &order_of_a, a, &order_of_a, &info, 1);
     const bool is_definite = info == 0 && take_unit_rows(lower, pivots, a, n);
     free(a);
@@ -131,13 +149,12 @@ enum gram_status gram_solve_definite(double *x, int64_t count, double *factors, 
     const double mean = gram_mean_diagonal(gram, n);
     int info = 0;
 
-    if (n > INT32_MAX || count > INT32_MAX)
+    if (n > INT32_MAX || count > INT32_MAX || !enter_lapack())
         return GRAM_ENOMEM;
     for (int64_t i = 0; i < n * n; i++)
         factors[i] = gram[i];
     for (int64_t i = 0; i < n; i++)
         factors[i * n + i] += ridge + (factors[i * n + i] > 0 ? 0 : mean);
-    openblas_set_num_threads(1);
     dpotrf_("L", &order, factors, &order, &info, 1);
     if (info != 0)
         return GRAM_ENUMERIC;
@@ -150,7 +167,7 @@ void gram_invert_unit_lower(float *lower, int64_t n)
     const int order = (int)n;
     int info = 0;
 
-    openblas_set_num_threads(1);
+    openblas_set_num_threads(1); /* lower has been factored: there is room */
     strtri_("U", "U", &order, lower, &order, &info, 1, 1); /* our rows are its columns */
     for (int64_t j = 0; j < n; j++) {
         for (int64_t i = 0; i < j; i++)
@@ -230,7 +247,8 @@ static enum gram_status fit(struct singular s, int64_t rank, int64_t near_next, 
     for (int64_t j = 0; j < s.m; j++) /* columns first */
         for (int64_t i = 0; i < s.n; i++)
             x[j * s.n + i] = s.x[i * s.n_step + j * s.m_step];
-    openblas_set_num_threads(1);
+    if (!enter_lapack())
+        return GRAM_ENOMEM;
     dsyrk_("L", "N", &n, &m, &one, x, &n, &zero, g, &n, 1, 1);
     GRAM_TRY(largest_eigenvectors(vectors, values, g, n, count));
     for (int i = 0; i < count; i++) {

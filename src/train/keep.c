@@ -146,23 +146,36 @@ enum gram_status gram_keeper_save(struct gram_keeper *k, const struct gram_stand
     return GRAM_OK;
 }
 
-/* The first line and the last; lines that are no JSON count for nothing. */
-static void read_ends(const char *text, json_t **first, json_t **last)
+/* The first line, and the last two behind it; lines that are no JSON count for nothing. */
+struct ends {
+    json_t *first, *last, *older;
+};
+
+static struct ends read_ends(const char *text)
 {
+    struct ends ends = {0};
     struct gram_error ignored;
 
-    *first = *last = NULL;
     for (const char *end; (end = strchr(text, '\n')); text = end + 1) {
         json_t *line;
         if (gram_json_parse(&line, text, (size_t)(end - text), "journal", &ignored) != GRAM_OK)
             continue;
-        if (!*first) {
-            *first = line;
+        if (!ends.first) {
+            ends.first = line;
             continue;
         }
-        json_decref(*last);
-        *last = line;
+        json_decref(ends.older);
+        ends.older = ends.last;
+        ends.last = line;
     }
+    return ends;
+}
+
+static void forget_ends(struct ends *ends)
+{
+    json_decref(ends->first);
+    json_decref(ends->last);
+    json_decref(ends->older);
 }
 
 static bool is_same_job(const json_t *line, const char *job)
@@ -188,26 +201,39 @@ static bool read_file(struct gram_keeper *k, const json_t *line)
     return ok;
 }
 
+/* The checkpoint that a line speaks of, if its file is whole. */
+static bool take_up(struct gram_keeper *k, const json_t *line, struct gram_standing *standing)
+{
+    if (!line || !read_file(k, line))
+        return false;
+    parse_standing(standing, line);
+    k->kept = standing->step;
+    return true;
+}
+
+static enum gram_found find_kept(struct gram_keeper *k, const struct ends *ends, const char *job,
+                                 struct gram_standing *standing)
+{
+    if (ends->first && !is_same_job(ends->first, job))
+        return GRAM_FOUND_OTHER_JOB;
+    if (take_up(k, ends->last, standing))
+        return GRAM_FOUND_LAST;
+    return take_up(k, ends->older, standing) ? GRAM_FOUND_OLDER : GRAM_FOUND_NOTHING;
+}
+
 enum gram_status gram_keeper_resume(struct gram_keeper *k, const char *job,
-                                    struct gram_standing *standing, bool *found, bool *is_other,
+                                    struct gram_standing *standing, enum gram_found *found,
                                     struct gram_error *err)
 {
-    json_t *first, *last;
+    struct ends ends = read_ends(gram_output_journal(k->output));
+    const bool is_begun = ends.last != NULL;
 
-    read_ends(gram_output_journal(k->output), &first, &last);
-    *is_other = first && !is_same_job(first, job);
-    *found = first && last && !*is_other;
-    const bool is_whole = *found && read_file(k, last);
-    if (is_whole) {
-        parse_standing(standing, last);
-        k->kept = standing->step;
-    }
-    json_decref(first);
-    json_decref(last);
-    if (*found && !is_whole)
+    *found = find_kept(k, &ends, job, standing);
+    forget_ends(&ends);
+    if (is_begun && *found == GRAM_FOUND_NOTHING)
         return gram_fail(err, GRAM_EIO,
-                         "%s: the checkpoint of an interrupted run is damaged; remove the folder to start "
-                         "afresh",
+                         "%s: the checkpoints of an interrupted run are damaged; remove the folder to "
+                         "start afresh",
                          gram_output_folder(k->output));
     return GRAM_OK;
 }

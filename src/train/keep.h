@@ -39,12 +39,20 @@ struct gram_keeper {
 /* The journal's first line: which job this is. */
 enum gram_status gram_keeper_begin(struct gram_keeper *keeper, const char *job,
                                    struct gram_error *err);
+/* What an interrupted run left. */
+enum gram_found {
+    GRAM_FOUND_NOTHING,
+    GRAM_FOUND_OTHER_JOB,
+    GRAM_FOUND_LAST,  /* its last checkpoint */
+    GRAM_FOUND_OLDER, /* the last is damaged: the one before it */
+};
+
 /*
- * Read what an interrupted run of the same job left: standing, weights, states. *found is false if it left
- * nothing, or was another job (*is_other), or its file is damaged.
+ * Read what an interrupted run of the same job left: standing, weights, states. GRAM_EIO if it left
+ * checkpoints and all of them are damaged.
  */
 enum gram_status gram_keeper_resume(struct gram_keeper *keeper, const char *job,
-                                    struct gram_standing *standing, bool *found, bool *is_other,
+                                    struct gram_standing *standing, enum gram_found *found,
                                     struct gram_error *err);
 enum gram_status gram_keeper_save(struct gram_keeper *keeper, const struct gram_standing *standing,
                                   struct gram_error *err);

@@ -162,17 +162,19 @@ static enum gram_status open_learner(struct gram_tuning *t, struct gram_error *e
 /* What an interrupted run left, or a new beginning. */
 static enum gram_status take_up(struct gram_tuning *t, struct gram_error *err)
 {
-    bool found, is_other;
+    enum gram_found found;
 
     if (!leads(t))
         return GRAM_OK;
     t->keeper.output = t->output;
-    GRAM_TRY(gram_keeper_resume(&t->keeper, t->name, &t->trainer.standing, &found, &is_other, err));
-    if (found) {
+    GRAM_TRY(gram_keeper_resume(&t->keeper, t->name, &t->trainer.standing, &found, err));
+    if (found == GRAM_FOUND_OLDER)
+        gram_tuning_warn(t, "the last checkpoint is damaged; going on from the one before it");
+    if (found == GRAM_FOUND_LAST || found == GRAM_FOUND_OLDER) {
         t->resumed_from = t->trainer.standing.step;
         return GRAM_OK;
     }
-    if (is_other)
+    if (found == GRAM_FOUND_OTHER_JOB)
         gram_tuning_warn(
             t, "data, model or options changed since the interrupted run; starting afresh");
     GRAM_TRY(gram_output_start_afresh(t->output, err));

@@ -212,6 +212,63 @@ static void a_model_that_changed_anywhere_is_another_job(void **state)
     tune_on_from(0, rt, model, out, &options);
 }
 
+/* ---- checkpoints that are damaged ---- */
+
+static void damage(const char *out, const char *name)
+{
+    char path[700];
+    size_t n;
+
+    snprintf(path, sizeof path, "%s.partial/model/%s", out, name);
+    char *bytes = read_file(path, &n);
+    bytes[n / 2] ^= 1;
+    write_file(path, bytes, n);
+    free(bytes);
+}
+
+static void expect_warning(void *user, const char *sentence)
+{
+    int *heard = user;
+
+    *heard += strstr(sentence, "the last checkpoint is damaged") != NULL;
+}
+
+/* Kept after step 3 and, stopped, 4. */
+static void behind_a_damaged_checkpoint_stands_another(void **state)
+{
+    struct gram_tune_options options = options_of("adamw");
+    const char *straight = out_path(), *broken = out_path();
+    int heard = 0;
+    const struct gram_job job = {.warn = expect_warning, .user = &heard};
+    struct gram_tune_report report;
+    struct gram_error err;
+
+    (void)state;
+    MUST(gram_tune(rt, hamlet(), straight, &options, NULL, NULL, &err));
+    options.keep_every = 3;
+    tune_until(STOP, rt, hamlet(), broken, &options);
+    damage(broken, "checkpoint-1");
+    MUST(gram_tune(rt, hamlet(), broken, &options, &report, &job, &err));
+    assert_int_equal(heard, 1);
+    assert_int_equal(report.resumed_from, 3);
+    assert_true(is_same_file(straight, broken, "model.safetensors"));
+}
+
+static void without_a_whole_checkpoint_it_says_so_and_touches_nothing(void **state)
+{
+    struct gram_tune_options options = options_of("adamw");
+    const char *out = out_path();
+    struct gram_error err;
+
+    (void)state;
+    options.keep_every = 3;
+    tune_until(STOP, rt, hamlet(), out, &options);
+    damage(out, "checkpoint-0");
+    damage(out, "checkpoint-1");
+    MUST_FAIL(GRAM_EIO, "are damaged; remove the folder",
+              gram_tune(rt, hamlet(), out, &options, NULL, NULL, &err));
+}
+
 /* ---- what is told on the way ---- */
 
 static int reports;
@@ -250,6 +307,8 @@ int main(void)
         cmocka_unit_test(weights_are_stored_as_asked),
         cmocka_unit_test(a_type_that_cannot_be_stored_is_refused),
         cmocka_unit_test(a_model_that_changed_anywhere_is_another_job),
+        cmocka_unit_test(behind_a_damaged_checkpoint_stands_another),
+        cmocka_unit_test(without_a_whole_checkpoint_it_says_so_and_touches_nothing),
         cmocka_unit_test(every_step_is_told_with_its_loss_and_speed),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
