@@ -5,8 +5,8 @@
 #include "support.h"
 
 const char *hamlet(void);
-/* A file that begins like CONTRIBUTING.md, which hamlet has not read: at most so many bytes of it.
- */
+/* A file that begins like CONTRIBUTING.md, which hamlet has not read: at most so many bytes of it. The path
+ * is in a buffer of the callee, one for all calls. */
 const char *unread_text(size_t most);
 /* Where something may be written: a name in a fresh folder, in a buffer of the callee (16 of them).
  */
