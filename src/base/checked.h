@@ -50,4 +50,15 @@ static inline int64_t gram_max_i64(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+/* The greatest common divisor; neither is negative. */
+static inline int64_t gram_gcd_i64(int64_t a, int64_t b)
+{
+    while (b != 0) {
+        const int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
 #endif

@@ -141,16 +141,6 @@ static enum gram_status read_scales(const struct gram_module *m, const struct qu
     return GRAM_OK;
 }
 
-static int64_t greatest_divisor(int64_t a, int64_t b)
-{
-    while (b != 0) {
-        const int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
 /*
  * Blocks run over the flattened matrix. Where they do not divide a row, a scale is given to each of
  * the shorter runs that rows and blocks are both made of.
@@ -161,7 +151,7 @@ static enum gram_status bind_scales(const struct gram_module *m, const struct qu
     const int64_t blocks = gram_ceil_div(m->rows * m->cols, state->block);
     const bool is_regular = m->cols % state->block == 0;
 
-    w->group = greatest_divisor(m->cols, state->block);
+    w->group = gram_gcd_i64(m->cols, state->block);
     w->scale_stride = m->cols / w->group;
     w->scale_dtype = GRAM_F32;
     w->is_nested = state->is_nested;

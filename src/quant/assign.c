@@ -44,16 +44,6 @@ static enum gram_status check_rules(const struct gram_recipe *r, const struct gr
     return GRAM_OK;
 }
 
-static int64_t greatest_divisor(int64_t a, int64_t b)
-{
-    while (b != 0) {
-        const int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
 /* "-g16, -g32 or -g64": the divisors of n from 16 on that are nearest to the wanted one; "" if
  * none. */
 static void list_groups(struct gram_buf *text, int64_t n, int64_t wanted)
@@ -81,7 +71,7 @@ static enum gram_status group_does_not_fit(const struct gram_model_desc *desc,
 
     for (size_t i = 0; i < desc->n_slots; i++) {
         if (all[i].scheme.kind == GRAM_SCHEME_CODES && all[i].scheme.group == group)
-            common = greatest_divisor(desc->slots[i].cols, common);
+            common = gram_gcd_i64(desc->slots[i].cols, common);
     }
     list_groups(&fits, common, group);
     const bool is_common = fits.len > 0;

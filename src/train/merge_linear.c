@@ -162,15 +162,12 @@ static void store_rows(void *context, int64_t begin, int64_t end, int worker)
     float *back = scratch_of(m, worker);
     uint8_t *was = (uint8_t *)(back + coded->cols);
 
-    for (int64_t r = begin; r < end; r++)
-        for (int64_t g = 0; g < coded->groups; g++) {
-            const int64_t at = r * coded->cols + g * coded->span;
-            if (coded->is_one)
-                gram_grid_encode(coded->codes + at, &coded->grid, coded->steps[0],
-                                 m->merged->target + at, gram_coded_width(coded, g));
-            else
-                store_group(m, r, g, was, back);
-        }
+    for (int64_t r = begin; r < end; r++) {
+        if (coded->is_one)
+            gram_coded_round_row(coded, r, m->merged->target + r * coded->cols);
+        for (int64_t g = 0; g < coded->groups && !coded->is_one; g++)
+            store_group(m, r, g, was, back);
+    }
 }
 
 static void compare_rows(void *context, int64_t begin, int64_t end, int worker)
